@@ -1,0 +1,62 @@
+import type { JsonObject } from '../kernel/bytes.ts'
+import type { Level, Quota, RateLimit, ToolRule } from './policy.ts'
+
+/** Where a version stands in its life. */
+export type VersionState = 'pending' | 'current' | 'previous' | 'retired'
+
+/** What may be told of a version. */
+export interface VersionView {
+  /** 1 for the first, then counting up. */
+  readonly number: number
+  readonly state: VersionState
+  /** The first characters of the token and an ellipsis, to recognise it by; `…` where the text was never known. */
+  readonly preview: string
+  /** When it was made, epoch ms. */
+  readonly createdAt: number
+  /** When it was superseded, epoch ms. */
+  readonly supersededAt?: number
+  /** When it stops (or stopped) verifying, epoch ms; absent = no end is set. */
+  readonly endsAt?: number
+}
+
+/** What may be told of a token: never a secret, never a digest. A plain frozen object. */
+export interface TokenView {
+  readonly id: string
+  /** Its name. */
+  readonly service: string
+  readonly type: string
+  /** The current version's {@link VersionView.preview}. */
+  readonly preview: string
+  /** `expired` once no version verifies any more. */
+  readonly status: 'active' | 'disabled' | 'revoked' | 'expired'
+  readonly level: Level
+  readonly scopes: readonly string[]
+  readonly tools?: readonly ToolRule[]
+  readonly ipAllow?: readonly string[]
+  readonly rateLimits?: readonly RateLimit[]
+  readonly quota?: Quota
+  readonly owner?: string
+  readonly description?: string
+  readonly tags?: readonly string[]
+  readonly metadata?: JsonObject
+  /** Whether `rotator.reveal` can give the text back. */
+  readonly retrievable: boolean
+  /** When the token was made, epoch ms. */
+  readonly createdAt: number
+  /** When the record last changed, epoch ms. */
+  readonly updatedAt: number
+  /** The instant after which no version verifies, epoch ms; rotation doesn't move it. */
+  readonly expiresAt?: number
+  /** The lifetime of each version, ms. */
+  readonly expiresIn?: number
+  /** How long a superseded version lives on by default, ms. */
+  readonly grace: number
+  readonly disabledAt?: number
+  readonly revokedAt?: number
+  /** Why it was disabled or revoked. */
+  readonly reason?: string
+  /** Newest first. */
+  readonly versions: readonly VersionView[]
+  /** The record's revision, for compare-and-set. */
+  readonly revision: number
+}
