@@ -14,12 +14,15 @@ export interface AboutInput {
   readonly metadata?: JsonObject | null | undefined
 }
 
-const FIELDS = {
+const PARSERS = {
   owner: (value: unknown) => checkName('owner', value, 128),
   description: (value: unknown) => checkName('description', value, 1024),
   tags: checkTags,
   metadata: (value: unknown) => checkJson('metadata', value),
 } as const
+
+/** The fields of an {@link AboutInput}. */
+export const ABOUT_FIELDS: readonly (keyof AboutInput)[] = ['owner', 'description', 'tags', 'metadata']
 
 /**
  * Applies what a caller says about a token to what was said before.
@@ -29,11 +32,11 @@ const FIELDS = {
  */
 export function parseAbout(input: AboutInput, before: About | undefined): About | undefined {
   const about: Record<string, unknown> = { ...before }
-  for (const field of Object.keys(FIELDS) as (keyof typeof FIELDS)[]) {
+  for (const field of ABOUT_FIELDS) {
     const value = input[field]
     if (value === undefined) continue
     if (value === null) delete about[field]
-    else about[field] = FIELDS[field](value)
+    else about[field] = PARSERS[field](value)
   }
   return Object.keys(about).length === 0 ? undefined : (about as About)
 }
