@@ -61,6 +61,28 @@ export function checkDelay(field: string, delayMs: number): number {
   return Math.ceil(delayMs)
 }
 
+/**
+ * {@link Clock.sleep} by a clock's timers; the listener on the signal is gone when it ends.
+ *
+ * @internal shared with the fake clock
+ */
+export async function sleepOn(clock: Clock, delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+  const delay = checkDelay('delayMs', delayMs)
+  signal?.throwIfAborted()
+  await new Promise<void>((resolve, reject) => {
+    const onAbort = (): void => {
+      timer.cancel()
+      reject(signal?.reason)
+    }
+    const onTime = (): void => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    }
+    const timer = clock.setTimer(delay, onTime, { keepAlive: true })
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
 /** Where a {@link SystemClock} reads the time. */
 export interface TimeSources {
   /** Wall time, epoch ms. */
@@ -127,25 +149,8 @@ class SystemClock implements Clock {
     return { cancel: () => clearTimeout(handle) }
   }
 
-  async sleep(delayMs: number, options?: WaitOptions): Promise<void> {
-    const delay = checkDelay('delayMs', delayMs)
-    const signal = options?.signal
-    signal?.throwIfAborted()
-    await new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => {
-        timer.cancel()
-        reject(signal?.reason)
-      }
-      const timer = this.setTimer(
-        delay,
-        () => {
-          signal?.removeEventListener('abort', onAbort)
-          resolve()
-        },
-        { keepAlive: true },
-      )
-      signal?.addEventListener('abort', onAbort, { once: true })
-    })
+  sleep(delayMs: number, options?: WaitOptions): Promise<void> {
+    return sleepOn(this, delayMs, options?.signal)
   }
 
   onJump(listener: (event: ClockJumpedEvent) => void): () => void {
