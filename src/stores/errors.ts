@@ -33,10 +33,14 @@ export class StaleRevisionError extends StoreError {
    * @param found - the revision that stands there
    */
   constructor(kind: string, id: string, expected: number, found: number) {
-    super('ERR_STALE_REVISION', `${kind} ${id} is at revision ${found}, not at ${expected}; another change came first`, {
-      help: 'read it again and repeat the change',
-      retryable: true,
-    })
+    super(
+      'ERR_STALE_REVISION',
+      `${kind} ${id} is at revision ${found}, not at ${expected}; another change came first`,
+      {
+        help: 'read it again and repeat the change',
+        retryable: true,
+      },
+    )
     this.kind = kind
     this.id = id
     this.expected = expected

@@ -79,7 +79,9 @@ export function createLink(key: KeyObject): Link {
     let { seq, mac } = head
     return entries.map((entry) => {
       seq += 1
-      mac = createHmac('sha256', key).update(lengthPrefixed([mac, String(seq), entry.tag])).digest('base64url')
+      mac = createHmac('sha256', key)
+        .update(lengthPrefixed([mac, String(seq), entry.tag]))
+        .digest('base64url')
       return { ...entry, seq, mac }
     })
   }

@@ -122,7 +122,11 @@ export interface TokenStore {
   /** The record with this id. */
   get<T>(kind: Kind<T>, id: string): MaybePromise<Stored<T> | undefined>
   /** The record that holds the first of `keys` held by any, in one round trip. */
-  find<T, U extends string>(kind: Kind<T, string, U>, index: U, keys: readonly string[]): MaybePromise<Stored<T> | undefined>
+  find<T, U extends string>(
+    kind: Kind<T, string, U>,
+    index: U,
+    keys: readonly string[],
+  ): MaybePromise<Stored<T> | undefined>
   /** In-process stores: the live cell of the record that holds `key`. */
   cell?<T, U extends string>(kind: Kind<T, string, U>, index: U, key: string): Cell<T> | undefined
   /** A range of an order index, by position and then by id. */
