@@ -10,7 +10,9 @@ export const LEVELS: readonly Level[] = ['read_only', 'standard', 'admin']
 export type ArgValue = string | number | boolean
 
 /** A tool that a token may use: its name, or its name with the values that its arguments may have. */
-export type ToolRule = string | { readonly name: string; readonly args: { readonly [arg: string]: readonly ArgValue[] } }
+export type ToolRule =
+  | string
+  | { readonly name: string; readonly args: { readonly [arg: string]: readonly ArgValue[] } }
 
 /** A rate limit: a bucket of `burst`, refilled evenly at `limit` per `per` ms. One window can see up to limit + burst. */
 export interface RateLimit {

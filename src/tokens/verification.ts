@@ -73,7 +73,19 @@ export interface LimitState {
 
 /** One check as `explain: true` lists it. */
 export interface CheckStep {
-  readonly check: 'form' | 'proof' | 'revoked' | 'disabled' | 'expired' | 'network' | 'level' | 'scope' | 'tool' | 'approval' | 'rate' | 'quota'
+  readonly check:
+    | 'form'
+    | 'proof'
+    | 'revoked'
+    | 'disabled'
+    | 'expired'
+    | 'network'
+    | 'level'
+    | 'scope'
+    | 'tool'
+    | 'approval'
+    | 'rate'
+    | 'quota'
   readonly result: 'pass' | 'fail' | 'skipped'
 }
 
