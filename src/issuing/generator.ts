@@ -7,7 +7,7 @@ import { checkFields } from '../kernel/fields.ts'
 import type { Stored } from '../kernel/kind.ts'
 import { type Attribution, type Change, checkAttribution } from '../stores/commit.ts'
 import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
-import { Foundation, type FoundationOptions } from '../stores/foundation.ts'
+import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import { ABOUT_FIELDS, type AboutInput, checkName, parseAbout } from '../tokens/about.ts'
 import { isPrintable } from '../tokens/alphabet.ts'
 import { type ForeignDigest, parseForeignDigest } from '../tokens/digest.ts'
@@ -50,8 +50,8 @@ export interface ImportInput extends Omit<GenerateInput, 'type'> {
 /** What a token is made with where the caller doesn't say. */
 export type GenerateDefaults = Omit<FormatInput & PolicyInput & LifetimeInput, 'allowWeak'>
 
-/** What the services that make tokens share. */
-export interface IssuingOptions<Events extends IssuingEvents = IssuingEvents> extends FoundationOptions<Events> {
+/** What the services of this room share, beside a foundation. */
+export interface IssuingSettings {
   /** The known scopes; with it, unknown ones are refused. */
   readonly scopes?: ScopeCatalog | undefined
   /** Forms with a prefix all of whose tokens carry a checksum, so that a typo is refused without a look-up. */
@@ -59,6 +59,9 @@ export interface IssuingOptions<Events extends IssuingEvents = IssuingEvents> ex
   /** What new tokens get where the caller doesn't say. */
   readonly defaults?: GenerateDefaults | undefined
 }
+
+/** Store, keys and settings. */
+export type IssuingOptions = FoundationSource<IssuingEvents> & IssuingSettings
 
 /** A new token: its text, the one time that it exists, and what may be told of it. */
 export interface Generated {
@@ -87,7 +90,7 @@ export class Generator {
    * @param options - store, keys and, if wanted, scopes, formats and defaults
    * @throws InvalidInputError for bad options
    */
-  constructor(options: IssuingOptions | (Foundation<IssuingEvents> & Pick<IssuingOptions, 'scopes' | 'formats' | 'defaults'>)) {
+  constructor(options: IssuingOptions) {
     this.#base = Foundation.of(options)
     this.#catalog = options.scopes
     this.#formats = options.formats instanceof KnownFormats ? options.formats : new KnownFormats(options.formats)

@@ -85,7 +85,7 @@ export class Registry {
   readonly #catalog: ScopeCatalog | undefined
 
   /** @param options - store, keys and, if wanted, the known scopes */
-  constructor(options: IssuingOptions | (Foundation<IssuingEvents> & Pick<IssuingOptions, 'scopes'>)) {
+  constructor(options: IssuingOptions) {
     this.#base = Foundation.of(options)
     this.#catalog = options.scopes
   }
@@ -145,7 +145,7 @@ export class Registry {
     const given = fields.filter((field) => input[field] !== undefined)
     const { clock } = this.#base
     return this.#change(ref, by, 'token.updated', { detail: { fields: given.join(' ') } }, (token) => {
-      const { lifetime: before, about: said, ...rest } = token
+      const { lifetime: before, about: said, warnedDays, ...rest } = token
       const lifetime = parseLifetime(input, before, clock)
       const about = parseAbout(input, said)
       return {
@@ -153,6 +153,8 @@ export class Registry {
         policy: parsePolicy(input, token.policy, this.#catalog),
         ...(lifetime && { lifetime }),
         ...(about && { about }),
+        // Another end is announced anew.
+        ...(warnedDays !== undefined && input.expiresAt === undefined && input.expiresIn === undefined && { warnedDays }),
       }
     }, (event) => this.#base.events.emit('token.updated', { ...event, fields: given }))
   }

@@ -21,6 +21,9 @@ export interface FoundationOptions<Events extends object> {
   readonly events?: Emitter<Events> | undefined
 }
 
+/** What a service stands on: options of its own, or a foundation that it shares. */
+export type FoundationSource<Events extends object> = FoundationOptions<Events> | { readonly foundation: Foundation<Events> }
+
 /** Store, keys, time, randomness and events, checked and complete, with the one way to change records. */
 export class Foundation<Events extends object> {
   readonly store: TokenStore
@@ -43,12 +46,12 @@ export class Foundation<Events extends object> {
   }
 
   /**
-   * The foundation of these options; a foundation is taken as it is.
+   * The shared foundation, or a new one of these options.
    *
    * @throws InvalidInputError for a missing store or bad keys
    */
-  static of<Events extends object>(options: FoundationOptions<Events> | Foundation<Events>): Foundation<Events> {
-    if (options instanceof Foundation) return options
+  static of<Events extends object>(options: FoundationSource<Events>): Foundation<Events> {
+    if (options !== null && typeof options === 'object' && 'foundation' in options) return options.foundation
     if (typeof options?.store?.commit !== 'function') {
       throw new InvalidInputError('store', 'is not a TokenStore', 'pass a MemoryTokenStore, a FileTokenStore or an adapter of your own')
     }

@@ -122,6 +122,14 @@ export function checksumMatches(format: TokenFormat, text: string): boolean {
   return text.endsWith(checksumOf(format, alphabet, text.slice(format.prefix.length, end)))
 }
 
+/** Whether a text could have been drawn in this format: prefix, length, symbols and checksum. */
+export function matchesFormat(format: TokenFormat, text: string): boolean {
+  if (!text.startsWith(format.prefix) || text.length !== format.prefix.length + format.length || hasSignedForm(text)) return false
+  const alphabet = alphabetOf(format.charset)
+  for (let i = format.prefix.length; i < text.length; i++) if (!alphabet.includes(text[i] as string)) return false
+  return !format.checksum || checksumMatches(format, text)
+}
+
 /** What a token shows of itself in lists: the prefix and six characters, fewer where six would give too much away. */
 export function previewOf(format: TokenFormat, text: string): string {
   const shown = Math.min(6, Math.floor(format.length / 4))

@@ -58,8 +58,8 @@ export interface TokenRecord {
   readonly revoked?: Mark
   /** Set when an expired record gave its name to a new token. */
   readonly nameReleased?: true
-  /** The expiry warnings that were sent for the current version, days before the end. */
-  readonly warned?: readonly number[]
+  /** The last expiry warning that was sent for the current version, days before its end. */
+  readonly warnedDays?: number
 }
 
 /** The order indexes of tokens; each serves one sort of query as a range. */
@@ -67,6 +67,7 @@ export type TokenOrder =
   | 'created'
   | 'rotated'
   | 'ends'
+  | 'warning'
   | 'grace'
   | 'pendingUntil'
   | 'housekeeping'
@@ -89,6 +90,22 @@ export function endOfToken(record: TokenRecord): number {
   return record.revoked === undefined ? lastEnd(record.versions, record.lifetime) : record.revoked.at
 }
 
+/** Expiry is announced this many days ahead, where the version lives longer than that. */
+const WARNING_DAYS: readonly number[] = [14, 3, 1]
+
+/** The next expiry warning of a token's current version; `undefined` when there is none to come. */
+export function nextWarning(token: TokenRecord): { readonly at: number; readonly days: number; readonly endsAt: number } | undefined {
+  if (token.revoked !== undefined) return undefined
+  const current = currentOf(token.versions)
+  const endsAt = endOf(current, token.lifetime)
+  if (!Number.isFinite(endsAt)) return undefined
+  for (const days of WARNING_DAYS) {
+    const at = endsAt - days * 86_400_000
+    if (at > current.createdAt && (token.warnedDays === undefined || days < token.warnedDays)) return { at, days, endsAt }
+  }
+  return undefined
+}
+
 /** Tokens: found by the digests of their versions and by name. */
 export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
   name: 'token',
@@ -105,6 +122,10 @@ export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
     created: (token) => ({ at: token.createdAt }),
     rotated: (token) => (token.revoked === undefined ? { at: currentOf(token.versions).createdAt } : undefined),
     ends: (token) => (token.revoked === undefined ? finite(endOf(currentOf(token.versions), token.lifetime)) : undefined),
+    warning: (token) => {
+      const next = nextWarning(token)
+      return next === undefined ? undefined : { at: next.at }
+    },
     grace: (token) => earliest(token.versions, 'graceUntil'),
     pendingUntil: (token) => earliest(token.versions, 'pendingUntil'),
     housekeeping: (token) => {

@@ -1,7 +1,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import type { Emitter } from '../kernel/emitter.ts'
-import { InvalidInputError } from '../kernel/errors.ts'
+import { codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { Random } from '../kernel/random.ts'
 import type { ListQuery, Page, TokenStore, Write } from '../stores/token-store.ts'
@@ -357,9 +357,4 @@ function limitOf(limit: number | undefined, standard: number, max: number): numb
   if (limit === undefined) return standard
   if (Number.isInteger(limit) && limit >= 1 && limit <= max) return limit
   throw new InvalidInputError('limit', `must be a whole number from 1 to ${max}`, `leave it out for ${standard}`)
-}
-
-function codeOf(error: unknown): string {
-  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') return error.code
-  return error instanceof Error ? error.name : 'unknown'
 }
