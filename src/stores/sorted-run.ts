@@ -179,7 +179,7 @@ export class SortedRun {
     while (low < high) {
       const middle = (low + high) >>> 1
       const min = mins[middle] as number
-      const before = min < at || (min === at && (chunks[middle]?.[0] as Row).id <= id)
+      const before = min < at || (min === at && ((chunks[middle] as Row[])[0] as Row).id <= id)
       if (before) low = middle + 1
       else high = middle
     }
