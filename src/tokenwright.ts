@@ -10,7 +10,7 @@ import { type CleanupReport, type ListInput, Registry, type RevokeOptions, type 
 import { type FailMode, Verifier } from './issuing/verifier.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Duration, parseDuration } from './kernel/duration.ts'
-import type { Emitter } from './kernel/emitter.ts'
+import { Emitter } from './kernel/emitter.ts'
 import { codeOf, InvalidInputError } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
 import type { Random } from './kernel/random.ts'
@@ -119,9 +119,9 @@ export class Tokenwright {
    */
   constructor(options: TokenwrightOptions) {
     checkFields('options', options, OPTIONS)
-    const base = Foundation.of<TokenEvents>(options)
+    this.events = options.events ?? new Emitter<TokenEvents>()
+    const base = Foundation.of<TokenEvents>({ ...options, events: this.events })
     this.#base = base
-    this.events = base.events
     this.clock = base.clock
     const { store, clock, random, events } = base
     const scopes = options.scopes === undefined ? undefined : 'expand' in options.scopes ? options.scopes : defineScopes(options.scopes)

@@ -267,7 +267,7 @@ export class Registry {
         if (found === undefined || found.state === 'current') {
           throw new TokenStateError(token.id, `version ${version} of '${token.service}' ${found ? 'is the current one' : "isn't there"}`, 'name a pending or previous version, or revoke the token')
         }
-        return found.state === 'retired' ? undefined : { ...token, versions: retire(token.versions, version, now) }
+        return found.state === 'retired' ? undefined : { ...token, versions: retire(token.versions, token.lifetime, version, now) }
       },
       (event) => events.emit('token.revoked', { ...event, ...(version !== undefined && { version }) }),
     )
@@ -325,7 +325,7 @@ export class Registry {
       const stored = await store.get(tokenKind, id)
       if (stored === undefined) return false
       const { value: token, revision } = stored
-      const versions = prune(settle(token.versions, now), now, RETIRED_RETENTION)
+      const versions = prune(settle(token.versions, token.lifetime, now), now, RETIRED_RETENTION)
       if (versions === token.versions) return false
       await commits.write(by, [{ kind: tokenKind, id, revision, to: { value: { ...token, versions } }, action: 'token.tidied' }])
       return true

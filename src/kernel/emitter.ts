@@ -30,7 +30,7 @@ export type AnyListener<Events extends object> = <Name extends EventName<Events>
  *
  * @typeParam Events - a map from the events' names to their payloads
  */
-export interface EventSink<in Events extends object> {
+export interface EventSink<out Events extends object> {
   /** Tells all listeners, in the order in which they came. Never throws. */
   emit<Name extends keyof Events & string>(name: Name, payload: Events[Name]): void
   /** How many listeners would hear this event: with 0, its payload need not be made. */

@@ -210,7 +210,7 @@ export class Rotator {
     if (liveVersions(token.versions, token.lifetime, now).length === 0) {
       throw new TokenStateError(id, `the token '${service}' (${id}) has expired`, 'generate a new one, or move its end')
     }
-    return settle(token.versions, now)
+    return settle(token.versions, token.lifetime, now)
   }
 
   #text(token: TokenRecord, own: string | undefined): string {
@@ -235,5 +235,5 @@ function makeRoom(token: TokenRecord, versions: readonly TokenVersion[], when: '
   if (oldest !== undefined && when === 'refuse') throw new InGraceError(token.service, oldest.graceUntil ?? now)
   if (live.length < MAX_LIVE_VERSIONS) return versions
   if (oldest === undefined || when !== 'endOldest') throw new TooManyLiveVersionsError(token.service, token.id)
-  return retire(versions, oldest.n, now)
+  return retire(versions, token.lifetime, oldest.n, now)
 }

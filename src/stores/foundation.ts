@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../kernel/clock.ts'
-import { Emitter } from '../kernel/emitter.ts'
+import { Emitter, type EventSink } from '../kernel/emitter.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { type Random, systemRandom } from '../kernel/random.ts'
 import { type KeyInput, KeyRing } from '../tokens/key-ring.ts'
@@ -18,7 +18,7 @@ export interface FoundationOptions<Events extends object> {
   /** Default: the system's. */
   readonly random?: Random | undefined
   /** Where events go. Default: an emitter of its own. */
-  readonly events?: Emitter<Events> | undefined
+  readonly events?: EventSink<Events> | undefined
 }
 
 /** What a service stands on: options of its own, or a foundation that it shares. */
@@ -30,7 +30,7 @@ export class Foundation<Events extends object> {
   readonly keys: KeyRing
   readonly clock: Clock
   readonly random: Random
-  readonly events: Emitter<Events>
+  readonly events: EventSink<Events>
   readonly commits: Commits
   #ready: Promise<void> | undefined
   #isReady = false

@@ -84,7 +84,7 @@ export function promote<V extends Version>(versions: readonly V[], lifetime: Lif
         const { pendingUntil: _, ...rest } = version
         return { ...rest, state: 'current' } as unknown as V
       }
-      if (grace === 0) return version.state === 'retired' ? version : retired(version, now, 'revoked')
+      if (grace === 0) return version.state === 'retired' ? version : retired(version, lifetime, now)
       if (version.state !== 'current') return version
       return {
         ...version,
@@ -104,20 +104,19 @@ export function supersede<V extends Version>(
   now: number,
   grace: number,
 ): V[] {
-  const standing = grace === 0 ? versions.map((v) => (v.state === 'pending' ? retired(v, now, 'revoked') : v)) : versions
+  const standing = grace === 0 ? versions.map((v) => (v.state === 'pending' ? retired(v, lifetime, now) : v)) : versions
   return promote(begin(standing, fresh, now, now), lifetime, now, grace)
 }
 
 /** Ends one version now, as revoked. The current one can't be ended by itself. */
-export function retire<V extends Version>(versions: readonly V[], n: number, now: number): V[] {
-  return checked(versions.map((v) => (v.n === n && v.state !== 'retired' ? retired(v, now, 'revoked') : v)))
+export function retire<V extends Version>(versions: readonly V[], lifetime: Lifetime | undefined, n: number, now: number): V[] {
+  return checked(versions.map((v) => (v.n === n && v.state !== 'retired' ? retired(v, lifetime, now) : v)))
 }
 
 /** Writes down what time has done: versions past their grace, or never taken up, are retired as expired. */
-export function settle<V extends Version>(versions: readonly V[], now: number): readonly V[] {
-  const due = (v: V) => (v.state === 'previous' && now >= (v.graceUntil ?? 0)) || (v.state === 'pending' && now >= (v.pendingUntil ?? 0))
-  if (!versions.some(due)) return versions
-  return checked(versions.map((v) => (due(v) ? retired(v, v.graceUntil ?? v.pendingUntil ?? now, 'expired') : v)))
+export function settle<V extends Version>(versions: readonly V[], lifetime: Lifetime | undefined, now: number): readonly V[] {
+  const due = (v: V) => (v.state === 'previous' || v.state === 'pending') && now >= endOf(v, lifetime)
+  return versions.some(due) ? checked(versions.map((v) => (due(v) ? retired(v, lifetime, now) : v))) : versions
 }
 
 /** Forgets versions that were retired more than `retention` ms ago. */
@@ -136,10 +135,12 @@ export function nextHousekeeping(versions: readonly Version[], retention: number
   return next
 }
 
-function retired<V extends Version>(version: V, now: number, ended: 'expired' | 'revoked'): V {
+/** Ended now, as revoked; what had run out before that ended then, as expired. */
+function retired<V extends Version>(version: V, lifetime: Lifetime | undefined, now: number): V {
+  const end = endOf(version, lifetime)
   const { pendingUntil: _, ...rest } = version
-  const end = Math.min(now, rest.graceUntil ?? now)
-  return { ...rest, state: 'retired', supersededAt: rest.supersededAt ?? now, endedAt: end, ended } as unknown as V
+  const ended = now >= end ? 'expired' : 'revoked'
+  return { ...rest, state: 'retired', supersededAt: rest.supersededAt ?? now, endedAt: Math.min(now, end), ended } as unknown as V
 }
 
 function nextNumber(versions: readonly Version[]): number {

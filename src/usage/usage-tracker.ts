@@ -1,6 +1,6 @@
 import type { Clock } from '../kernel/clock.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
-import type { Emitter } from '../kernel/emitter.ts'
+import type { EventSink } from '../kernel/emitter.ts'
 import { codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { Random } from '../kernel/random.ts'
@@ -112,7 +112,7 @@ export class UsageTracker {
   readonly #store: TokenStore
   readonly #clock: Clock
   readonly #random: Random
-  readonly #events: Emitter<UsageEvents>
+  readonly #events: EventSink<UsageEvents>
   readonly #record: 'none' | 'denied' | 'all'
   readonly #retention: number
   readonly #truncateIp: boolean
@@ -132,7 +132,7 @@ export class UsageTracker {
    * @param options - store, time, randomness, events, and what to record
    * @throws InvalidInputError for bad options
    */
-  constructor(options: UsageOptions & { store: TokenStore; clock: Clock; random: Random; events: Emitter<UsageEvents> }) {
+  constructor(options: UsageOptions & { store: TokenStore; clock: Clock; random: Random; events: EventSink<UsageEvents> }) {
     this.#store = options.store
     this.#clock = options.clock
     this.#random = options.random
