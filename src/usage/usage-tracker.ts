@@ -4,11 +4,11 @@ import type { EventSink } from '../kernel/emitter.ts'
 import { codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { Random } from '../kernel/random.ts'
-import type { ListQuery, Page, TokenStore, Write } from '../stores/token-store.ts'
+import type { Page, TokenStore } from '../stores/token-store.ts'
 import { LATENCY_BOUNDS, type UsageIncrement, type UsageRow } from '../stores/usage-rows.ts'
 import { type CallFacts, callFacts } from '../tokens/answer.ts'
 import type { Verification } from '../tokens/verification.ts'
-import { type RequestEntry, type RequestQuery, requestKind, truncateIp } from './request-log.ts'
+import { type RequestEntry, RequestLog, type RequestQuery } from './request-log.ts'
 
 /** Counts were written to the store. */
 export interface UsageFlushedEvent {
@@ -93,8 +93,7 @@ export class UsageCounter {
 
 const HOUR = 3_600_000
 const MAX_COUNTERS = 50_000
-const MAX_REQUESTS = 10_000
-/** Increments in one `addUsage`, and rows in one commit: a store holds its lock for one of them. */
+/** Increments in one `addUsage`: a store holds its lock for one of them. */
 const BATCH = 500
 
 /**
@@ -114,14 +113,11 @@ export class UsageTracker {
   readonly #random: Random
   readonly #events: EventSink<UsageEvents>
   readonly #record: 'none' | 'denied' | 'all'
-  readonly #retention: number
-  readonly #truncateIp: boolean
+  readonly #log: RequestLog
   readonly #interval: number
   #counters = new Map<string, UsageCounter>()
-  #requests: RequestEntry[] = []
   #unsent: { id: string; increments: UsageIncrement[] }[] = []
   #droppedCalls = 0
-  #droppedRequests = 0
   #toldCalls = 0
   #toldRequests = 0
   #flushing: Promise<void> | undefined
@@ -139,8 +135,12 @@ export class UsageTracker {
     this.#events = options.events
     this.#record = options.record ?? 'denied'
     if (!['none', 'denied', 'all'].includes(this.#record)) throw new InvalidInputError('usage.record', 'is unknown', "use 'none', 'denied' or 'all'")
-    this.#retention = parseDuration('usage.requestRetention', options.requestRetention ?? '30d', { min: 1000 })
-    this.#truncateIp = options.truncateIp ?? false
+    this.#log = new RequestLog({
+      store: options.store,
+      retention: parseDuration('usage.requestRetention', options.requestRetention ?? '30d', { min: 1000 }),
+      truncateIp: options.truncateIp ?? false,
+      newId: (at) => this.#newId(at),
+    })
     this.#interval = parseDuration('usage.flushInterval', options.flushInterval ?? '10s', { min: 1000 })
     this.#lastFlush = this.#clock.now()
   }
@@ -173,27 +173,23 @@ export class UsageTracker {
 
   /** Whether the request log can't take another row. */
   get requestLogFull(): boolean {
-    return this.#requests.length >= MAX_REQUESTS
+    return this.#log.full
   }
 
   /** Notes a call in the request log; dropped and counted when the buffer is full. */
   log(facts: CallFacts, outcome?: CallOutcome): void {
-    if (this.requestLogFull) {
-      this.#droppedRequests += 1
-      return
-    }
     const ip = outcome?.ip ?? facts.ip
     const caller = outcome?.caller ?? facts.caller
-    this.#requests.push({
+    this.#log.add({
       at: facts.at,
       token: facts.token,
       service: facts.service,
       code: facts.outcome,
       ...(facts.agent !== undefined && { agent: facts.agent }),
-      ...(facts.tool !== '' && { tool: facts.tool.slice(0, 128) }),
+      ...(facts.tool !== '' && { tool: facts.tool }),
       ...(facts.risk !== undefined && { risk: facts.risk }),
-      ...(ip !== undefined && { ip: this.#truncateIp ? truncateIp(ip.slice(0, 64)) : ip.slice(0, 64) }),
-      ...(caller !== undefined && { caller: caller.slice(0, 256) }),
+      ...(ip !== undefined && { ip }),
+      ...(caller !== undefined && { caller }),
       ...(outcome !== undefined && { status: outcome.status, durationMs: outcome.durationMs }),
     })
   }
@@ -239,7 +235,7 @@ export class UsageTracker {
     if (now - this.#lastFlush < this.#interval && this.#counters.size < MAX_COUNTERS / 2) return
     try {
       await this.flush()
-      await this.#forgetOldRequests(now)
+      await this.#log.forget(now)
     } catch (error) {
       this.#events.emit('usage.flushFailed', { code: codeOf(error), at: now })
     }
@@ -251,41 +247,28 @@ export class UsageTracker {
    */
   async query(query: { token?: string; from?: number; to?: number; limit?: number } = {}): Promise<readonly UsageRow[]> {
     checkFields('query', query, ['token', 'from', 'to', 'limit'])
-    return this.#store.usage({ ...query, limit: limitOf(query.limit, 1000, 10_000) })
+    const { limit = 1000 } = query
+    if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
+      throw new InvalidInputError('limit', 'must be a whole number from 1 to 10000', 'leave it out for 1000')
+    }
+    return this.#store.usage({ ...query, limit })
   }
 
   /**
    * Rows of the request log, newest first. At most 1000 rows are read a page: a short page with a cursor is normal
    * when several filters are given.
    */
-  async requests(query: RequestQuery = {}): Promise<Page<RequestEntry>> {
-    checkFields('query', query, ['service', 'ip', 'code', 'risk', 'since', 'limit', 'cursor'])
-    const { service, ip, code, risk, since } = query
-    const limit = limitOf(query.limit, 100, 1000)
-    const index = service !== undefined ? 'service' : ip !== undefined ? 'ip' : risk !== undefined ? 'risk' : code !== undefined ? 'code' : 'at'
-    const range: Omit<ListQuery<'at' | 'service' | 'ip' | 'code' | 'risk'>, 'limit'> = { index, in: service ?? ip ?? risk ?? code, from: since, reverse: true }
-    const items: RequestEntry[] = []
-    let cursor = query.cursor
-    for (let reads = 0; reads < 1000; ) {
-      const page = await this.#store.list(requestKind, { ...range, limit: limit - items.length, cursor })
-      reads += page.items.length
-      for (const { value: row } of page.items) {
-        const fits = (service === undefined || row.service === service) && (ip === undefined || row.ip === ip)
-        if (fits && (code === undefined || row.code === code) && (risk === undefined || row.risk === risk)) items.push(row)
-      }
-      cursor = page.cursor
-      if (cursor === undefined || items.length === limit) break
-    }
-    return cursor === undefined ? { items } : { items, cursor }
+  requests(query: RequestQuery = {}): Promise<Page<RequestEntry>> {
+    return this.#log.query(query)
   }
 
   /** What is buffered and what was lost, since the start. */
   stats(): { counters: number; requests: number; droppedCalls: number; droppedRequests: number } {
     return {
       counters: this.#counters.size,
-      requests: this.#requests.length,
+      requests: this.#log.size,
       droppedCalls: this.#droppedCalls,
-      droppedRequests: this.#droppedRequests,
+      droppedRequests: this.#log.dropped,
     }
   }
 
@@ -303,33 +286,19 @@ export class UsageTracker {
       for (const { calls } of this.#unsent.shift()?.increments ?? []) this.#droppedCalls += calls
     }
     this.#tellDropped(now)
-    let requests = 0
     let batch = this.#unsent[0]
     while (batch !== undefined) {
       await this.#store.addUsage(batch.id, batch.increments)
       this.#unsent.shift()
       batch = this.#unsent[0]
     }
-    while (this.#requests.length > 0) {
-      const rows = this.#requests.slice(0, BATCH)
-      const write = rows.map((value): Write => ({ kind: requestKind, id: this.#newId(value.at), value }))
-      await this.#store.commit({ id: this.#newId(), expect: [], write, journal: [] })
-      this.#requests.splice(0, rows.length)
-      requests += rows.length
-    }
+    const requests = await this.#log.flush(now)
     if (counters.length + requests > 0) this.#events.emit('usage.flushed', { counters: counters.length, requests, at: now })
-  }
-
-  async #forgetOldRequests(now: number): Promise<void> {
-    const { items } = await this.#store.list(requestKind, { index: 'at', to: now - this.#retention, limit: BATCH })
-    if (items.length === 0) return
-    const write = items.map(({ id }): Write => ({ kind: requestKind, id, remove: true }))
-    await this.#store.commit({ id: this.#newId(), expect: [], write, journal: [] })
   }
 
   #tellDropped(at: number): void {
     const calls = this.#droppedCalls - this.#toldCalls
-    const requests = this.#droppedRequests - this.#toldRequests
+    const requests = this.#log.dropped - this.#toldRequests
     if (calls + requests === 0) return
     this.#toldCalls += calls
     this.#toldRequests += requests
@@ -351,10 +320,4 @@ function bucketOf(durationMs: number): number {
   let bucket = 0
   while (bucket < LATENCY_BOUNDS.length && durationMs > (LATENCY_BOUNDS[bucket] as number)) bucket += 1
   return bucket
-}
-
-function limitOf(limit: number | undefined, standard: number, max: number): number {
-  if (limit === undefined) return standard
-  if (Number.isInteger(limit) && limit >= 1 && limit <= max) return limit
-  throw new InvalidInputError('limit', `must be a whole number from 1 to ${max}`, `leave it out for ${standard}`)
 }
