@@ -2,6 +2,7 @@ import { TokenExistsError, TokenRevokedError, TokenStateError } from '../issuing
 import type { IssuingSettings } from '../issuing/generator.ts'
 import type { IssuingEvents } from '../issuing/events.ts'
 import { requireRecord, type TokenRef } from '../issuing/lookup.ts'
+import { furtherKeys, versionOf } from '../issuing/proof.ts'
 import { birthOf, proofOf, sealContext } from '../issuing/new-token.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { InvalidInputError, TokenwrightError } from '../kernel/errors.ts'
@@ -220,6 +221,9 @@ export class Rotator {
       throw new InvalidInputError('token', "doesn't have the form of this token (prefix, length, symbols, checksum)", 'leave it out to have one drawn')
     }
     this.#formats.refuseText(own)
+    const { keys, clock } = this.#base
+    // Under whichever key: a text that was a version once would answer for two of them.
+    if (versionOf(token, [keys.digest(own), ...furtherKeys(keys, own, clock.now())]) !== undefined) throw new TokenExistsError(token.id, false)
     return own
   }
 }
