@@ -2,6 +2,9 @@ import { InvalidInputError } from './errors.ts'
 
 const REDACTED = '[secret]'
 
+/** `util.inspect.custom`, without importing node:util. */
+const inspectCustom: unique symbol = Symbol.for('nodejs.util.inspect.custom')
+
 /**
  * A text that doesn't show itself. Printed, logged, inspected, joined to a string or put into JSON it gives `[secret]`;
  * `structuredClone` and `Object.entries` find nothing in it. Only {@link Secret.reveal} gives the text.
@@ -50,7 +53,7 @@ export class Secret {
   }
 
   /** What `console.log` and `util.inspect` show: always `[secret]`. */
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
+  [inspectCustom](): string {
     return REDACTED
   }
 }
