@@ -2,9 +2,6 @@ import { InvalidInputError } from './errors.ts'
 
 const REDACTED = '[secret]'
 
-/** `util.inspect.custom`, without importing node:util. */
-const inspectCustom: unique symbol = Symbol.for('nodejs.util.inspect.custom')
-
 /**
  * A text that doesn't show itself. Printed, logged, inspected, joined to a string or put into JSON it gives `[secret]`;
  * `structuredClone` and `Object.entries` find nothing in it. Only {@link Secret.reveal} gives the text.
@@ -21,6 +18,11 @@ const inspectCustom: unique symbol = Symbol.for('nodejs.util.inspect.custom')
  */
 export class Secret {
   readonly #text: string
+
+  static {
+    // What `console.log` and `util.inspect` show: `util.inspect.custom`, without importing node:util.
+    Object.defineProperty(Secret.prototype, Symbol.for('nodejs.util.inspect.custom'), { value: () => REDACTED })
+  }
 
   /**
    * @param text - what to keep
@@ -49,11 +51,6 @@ export class Secret {
 
   /** Always `[secret]`, also where a number is asked for. */
   [Symbol.toPrimitive](): string {
-    return REDACTED
-  }
-
-  /** What `console.log` and `util.inspect` show: always `[secret]`. */
-  [inspectCustom](): string {
     return REDACTED
   }
 }
