@@ -19,6 +19,11 @@ const REDACTED = '[secret]'
 export class Secret {
   readonly #text: string
 
+  static {
+    // What `console.log` and `util.inspect` show: `util.inspect.custom`, without importing node:util.
+    Object.defineProperty(Secret.prototype, Symbol.for('nodejs.util.inspect.custom'), { value: () => REDACTED })
+  }
+
   /**
    * @param text - what to keep
    * @throws InvalidInputError when it isn't a string
@@ -46,11 +51,6 @@ export class Secret {
 
   /** Always `[secret]`, also where a number is asked for. */
   [Symbol.toPrimitive](): string {
-    return REDACTED
-  }
-
-  /** What `console.log` and `util.inspect` show: always `[secret]`. */
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
     return REDACTED
   }
 }

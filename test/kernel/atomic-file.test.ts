@@ -13,6 +13,9 @@ import {
   writeFileAtomic,
 } from '../../src/kernel/atomic-file.ts'
 
+/** For scripts that run in a process of their own. */
+const MODULE = JSON.stringify(new URL('../../src/kernel/atomic-file.ts', import.meta.url).href)
+
 let folder: string
 let path: string
 beforeEach(() => {
@@ -100,7 +103,7 @@ describe('writeFileAtomic', () => {
 it('keeps the old content on a disk that takes only a part (a file size limit stands in for a full disk)', () => {
   writeFileSync(path, 'old')
   const script = `
-    import { writeFileAtomic } from './src/kernel/atomic-file.ts'
+    import { writeFileAtomic } from ${MODULE}
     try {
       await writeFileAtomic(${JSON.stringify(path)}, Buffer.alloc(100_000, 'n'))
       console.log('success')
@@ -225,7 +228,7 @@ describe('a failing file system', () => {
 
 it('holds whole contents under SIGKILL', async () => {
   const script = `
-    import { writeFileAtomic } from './src/kernel/atomic-file.ts'
+    import { writeFileAtomic } from ${MODULE}
     for (let i = 0; ; i++) {
       await writeFileAtomic(${JSON.stringify(path)}, String(i % 10).repeat(200_000))
       console.log(i)

@@ -223,7 +223,7 @@ describe('timers', () => {
         [
           '--input-type=module',
           '-e',
-          `import { systemClock } from './src/kernel/clock.ts'
+          `import { systemClock } from ${JSON.stringify(new URL('../../src/kernel/clock.ts', import.meta.url).href)}
            systemClock().setTimer(100, () => console.log('fired'), ${options})`,
         ],
         { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },

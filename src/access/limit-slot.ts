@@ -1,0 +1,78 @@
+import { MAX_HELD_STEP_MS } from '../kernel/clock.ts'
+import type { RateLimit } from '../tokens/policy.ts'
+import { convertLevel, type Gauge, gaugeOf, levelAfter } from './gcra.ts'
+
+/** Gauges by list of limits: limits are interned, so that tokens with the same policy share them. */
+const gaugesOf = new WeakMap<readonly RateLimit[], readonly Gauge[]>()
+
+function gaugesFor(limits: readonly RateLimit[]): readonly Gauge[] {
+  let gauges = gaugesOf.get(limits)
+  if (gauges === undefined) {
+    gauges = limits.map(gaugeOf)
+    gaugesOf.set(limits, gauges)
+  }
+  return gauges
+}
+
+/** The state of one key of a `LocalRateLimiter`. Only that looks inside; anyone may hold on to it. */
+export class LimitSlot {
+  /** The limiter that made it. @internal */
+  readonly owner: object
+  /** @internal */
+  readonly key: string
+  /** Whether the limiter's map holds it; one that was forgotten asks there before it is used again. @internal */
+  live: boolean
+  /** The limits that it was last used with. @internal */
+  limits: readonly RateLimit[]
+  /** @internal */
+  gauges: readonly Gauge[]
+  /** By limit, as of `at`. @internal */
+  levels: number[]
+  /** Epoch ms. @internal */
+  at: number
+
+  /** @internal */
+  constructor(owner: object, key: string, limits: readonly RateLimit[], at: number) {
+    this.owner = owner
+    this.key = key
+    this.live = false
+    this.limits = limits
+    this.gauges = gaugesFor(limits)
+    this.levels = this.gauges.map(() => 0)
+    this.at = at
+  }
+}
+
+/** How long since the slot's levels were right; sets its clock back when the system's was set back. */
+export function elapsedOf(slot: LimitSlot, now: number): number {
+  const elapsed = now - slot.at
+  if (elapsed >= 0) return elapsed
+  // A caller may have asked for the time a little earlier than another. A large step would stop the refill for as long.
+  if (elapsed < -MAX_HELD_STEP_MS) slot.at = now
+  return 0
+}
+
+/** The largest share that is used up of any of its limits; 0 = all full. */
+export function usedShare(slot: LimitSlot, now: number): number {
+  const elapsed = elapsedOf(slot, now)
+  let share = 0
+  for (let i = 0; i < slot.gauges.length; i++) {
+    const gauge = slot.gauges[i] as Gauge
+    share = Math.max(share, levelAfter(gauge, slot.levels[i] as number, elapsed) / gauge.capacity)
+  }
+  return share
+}
+
+/** Gives a slot other limits; those of the same name keep the share that is used up. */
+export function changeLimits(slot: LimitSlot, limits: readonly RateLimit[], now: number): void {
+  const elapsed = elapsedOf(slot, now)
+  const old = new Map(slot.gauges.map((gauge, i) => [gauge.limit.name, { gauge, level: slot.levels[i] as number }]))
+  const gauges = gaugesFor(limits)
+  slot.levels = gauges.map((gauge) => {
+    const before = old.get(gauge.limit.name)
+    return before === undefined ? 0 : convertLevel(before.gauge, gauge, levelAfter(before.gauge, before.level, elapsed))
+  })
+  slot.gauges = gauges
+  slot.limits = limits
+  slot.at += elapsed
+}
