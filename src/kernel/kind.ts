@@ -5,7 +5,7 @@ export type MaybePromise<T> = T | Promise<T>
 export interface OrderKey {
   /** The position on the axis, mostly an instant in epoch ms; a safe integer. */
   readonly at: number
-  /** The partition, such as an owner's name. */
+  /** The partition, such as an owner's name; not empty. */
   readonly in?: string
 }
 
@@ -44,9 +44,12 @@ export interface Kind<T, O extends string = string, U extends string = string> {
   readonly schema: number
   /** Whether every write needs an expected revision and a journal entry. False: leases, quota blocks, rows of logs. */
   readonly journaled: boolean
-  /** Unique indexes: the keys that a record holds, no two records the same. */
+  /** Unique indexes: the keys that a record holds, no two records the same. Pure functions, as those of `order`. */
   readonly unique: { readonly [index in U]: (record: T) => readonly string[] }
-  /** Order indexes. Sparse: `undefined` means not indexed. */
+  /**
+   * Order indexes. Sparse: `undefined` means not indexed. A record stands at one point of a partition; of several keys
+   * of the same partition the smallest counts.
+   */
   readonly order: { readonly [index in O]: (record: T) => OrderKey | readonly OrderKey[] | undefined }
   /** The unique index whose keys a tombstone keeps taken. */
   readonly keeps?: U

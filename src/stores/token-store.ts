@@ -13,7 +13,10 @@ export interface Expectation {
 
 /**
  * One write of a commit. A journaled kind needs an {@link Expectation} for the same record in the same commit;
- * an unjournaled one may go without, and then the last writer wins.
+ * an unjournaled one may go without, and then the last writer wins. A tombstone always needs one, nothing is ever
+ * written over a tombstone, and `remove` (without a trace) is for unjournaled kinds only.
+ *
+ * A value given to a commit belongs to the store from then on, which may freeze it.
  */
 export type Write =
   | { readonly kind: AnyKind; readonly id: string; readonly value: unknown }
@@ -22,15 +25,24 @@ export type Write =
 
 /** A change of state with its journal entries and its outbox events: all of it, or none. */
 export interface Commit {
-  /** Chosen by the caller; committing the same id again answers `replayed` and changes nothing. */
+  /**
+   * Chosen by the caller; committing the same id again answers `replayed` and changes nothing. A store remembers at
+   * least the last 100,000 commits or those of 24 hours, whichever is less.
+   */
   readonly id: string
   readonly expect: readonly Expectation[]
   readonly write: readonly Write[]
-  /** Tagged entries, in order. */
+  /**
+   * Tagged entries, in order. Each write of a journaled kind has one; an entry about a record that the commit writes
+   * names the revision that the write makes. Entries about other records may stand here too.
+   */
   readonly journal: readonly JournalEntry[]
   /** Events for durable subscribers; absent where there is none. */
   readonly outbox?: readonly OutboxEvent[]
-  /** Chains the entries to the journal's head; a store that serialises its writers calls it within the commit. */
+  /**
+   * Chains the entries to the journal's head; a store that serialises its writers calls it within the commit, and
+   * refuses entries without it.
+   */
   readonly link?: Link
 }
 
@@ -51,7 +63,7 @@ export interface ListQuery<O extends string = string> {
   readonly from?: number | undefined
   /** Last position, exclusive. */
   readonly to?: number | undefined
-  /** Largest position first. */
+  /** Largest position first, then largest id. */
   readonly reverse?: boolean | undefined
   /** 1 to 1000. */
   readonly limit: number
@@ -129,11 +141,13 @@ export interface TokenStore {
   ): MaybePromise<Stored<T> | undefined>
   /** In-process stores: the live cell of the record that holds `key`. */
   cell?<T, U extends string>(kind: Kind<T, string, U>, index: U, key: string): Cell<T> | undefined
-  /** A range of an order index, by position and then by id. */
+  /** A range of an order index, by position and then by id (in the order of its UTF-8 or UTF-16 code units). */
   list<T, O extends string>(kind: Kind<T, O>, query: ListQuery<O>): MaybePromise<Page<Stored<T>>>
   /**
-   * Checks every expectation, then writes everything, atomically.
+   * Checks every expectation, then writes everything, atomically. A key that one write of the commit gives up may be
+   * taken by another. A store that answers with a value throws where others reject: callers handle both.
    *
+   * @throws InvalidCommitError when the commit breaks a rule of this contract
    * @throws StaleRevisionError when a record stands at another revision
    * @throws UniqueConflictError when a key is held by another record or by a tombstone
    * @throws StoreError when the store can't answer
@@ -147,13 +161,19 @@ export interface TokenStore {
   journal(query: JournalQuery): MaybePromise<readonly SealedEntry[]>
   /** The last sealed entry's place in the chain. */
   journalHead(): MaybePromise<JournalHead>
-  /** Adds counts; the same `flushId` again changes nothing. */
+  /**
+   * Adds counts to the usage rows and to the activity rows that exist; the same `flushId` again changes nothing (a
+   * store remembers at least the last 10,000). At most 10,000 increments. Watchers aren't told.
+   */
   addUsage(flushId: string, increments: readonly UsageIncrement[]): MaybePromise<void>
-  /** Usage rows, oldest hour first. */
+  /** Usage rows in order of hour, token, tool and outcome. */
   usage(query: UsageQuery): MaybePromise<readonly UsageRow[]>
   /** The store's own time, epoch ms: what instances agree by. */
   time(): MaybePromise<number>
-  /** Calls `onChange` after records change, here or (within the staleness) elsewhere. Returns the way to stop. */
+  /**
+   * Calls `onChange` after records change, here or (within the staleness) elsewhere. Of other processes' changes only those of
+   * journaled kinds are sure to be told. Returns the way to stop.
+   */
   watch?(onChange: (change: StoreChange) => void): () => void
   /** What this store promises. */
   durability(): Durability

@@ -1,3 +1,5 @@
+import { deepFreeze } from '../kernel/kind.ts'
+
 /** How much a token may do at the host, ordered; a level implies no scope. */
 export type Level = 'read_only' | 'standard' | 'admin'
 
@@ -41,4 +43,18 @@ export interface Policy {
   readonly ipAllow?: readonly string[]
   readonly rateLimits?: readonly RateLimit[]
   readonly quota?: Quota
+}
+
+const policies = new Map<string, Policy>()
+
+/** The shared object of a policy; the input must be checked already. */
+export function internPolicy(policy: Policy): Policy {
+  const key = JSON.stringify([policy.level, policy.scopes, policy.tools, policy.ipAllow, policy.rateLimits, policy.quota])
+  const known = policies.get(key)
+  if (known !== undefined) return known
+  // Sharing is for memory only: when there are more policies than this, the oldest are just no longer shared.
+  if (policies.size >= 4096) policies.delete(policies.keys().next().value as string)
+  const fresh = deepFreeze({ ...policy })
+  policies.set(key, fresh)
+  return fresh
 }

@@ -1,8 +1,6 @@
 import type { JsonObject } from '../kernel/bytes.ts'
 import type { Level, Quota, RateLimit, ToolRule } from './policy.ts'
-
-/** Where a version stands in its life. */
-export type VersionState = 'pending' | 'current' | 'previous' | 'retired'
+import type { VersionState } from './versions.ts'
 
 /** What may be told of a version. */
 export interface VersionView {

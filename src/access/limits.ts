@@ -1,0 +1,160 @@
+import type { Clock } from '../kernel/clock.ts'
+import type { MaybePromise } from '../kernel/kind.ts'
+import type { Random } from '../kernel/random.ts'
+import type { TokenStore } from '../stores/token-store.ts'
+import type { Quota, RateLimit } from '../tokens/policy.ts'
+import type { TokenRecord } from '../tokens/record.ts'
+import type { LimitState } from '../tokens/verification.ts'
+import { QuotaBlocks, type QuotaSlot } from './quota.ts'
+import { type LimitSlot, LocalRateLimiter, type RateLimiter, type Reservation } from './rate-limiter.ts'
+
+/** What to do when a shared limiter doesn't answer. */
+export type LimiterFailMode = 'closed' | 'local' | 'open'
+
+/** The limits of one token in this process; whoever holds the token's cell keeps it. */
+export interface LimitMemo {
+  limits: LimitSlot | undefined
+  quota: QuotaSlot | undefined
+  /** What a shared limiter answered last. */
+  shared: readonly LimitState[] | undefined
+}
+
+/** Why a call was not let through; nothing was spent. */
+export interface LimitRefusal {
+  readonly code: 'rate_limited' | 'quota_exceeded' | 'unavailable'
+  /** When it may pass, ms; absent = never, or unknown. */
+  readonly retryAfterMs?: number | undefined
+}
+
+/** What {@link Limits} is made from. */
+export interface LimitsOptions {
+  readonly store: TokenStore
+  readonly clock: Clock
+  readonly random: Random
+  /** Shared with other processes; absent = this process's own. */
+  readonly limiter: RateLimiter | undefined
+  readonly failMode: LimiterFailMode
+  /** Told when the shared limiter or the store of quotas failed. */
+  readonly onFailure: (error: unknown) => void
+}
+
+/** Where the rate limits of a call were taken from, and so where they go back to. */
+type Taken = 'nowhere' | 'local' | Reservation
+
+const UNAVAILABLE: LimitRefusal = Object.freeze({ code: 'unavailable' })
+
+/** Rate limits and quota of a token, reserved all together or not at all. */
+export class Limits {
+  readonly #local: LocalRateLimiter
+  readonly #shared: RateLimiter | undefined
+  readonly #quotas: QuotaBlocks
+  readonly #failMode: LimiterFailMode
+  readonly #onFailure: (error: unknown) => void
+  readonly #clock: Clock
+
+  /** @param options - store, time, randomness, the shared limiter and what to do when it fails */
+  constructor(options: LimitsOptions) {
+    const { store, clock, random } = options
+    this.#local = new LocalRateLimiter({ clock })
+    this.#shared = options.limiter
+    this.#quotas = new QuotaBlocks({ store, clock, random, onError: options.onFailure })
+    this.#failMode = options.failMode
+    this.#onFailure = options.onFailure
+    this.#clock = clock
+  }
+
+  /**
+   * Takes `cost` units from every rate limit and from the quota, or from none. A value, unless a shared limiter or a
+   * new quota block has to be asked.
+   *
+   * @returns `undefined` when the call may pass
+   */
+  reserve(memo: LimitMemo, token: TokenRecord, cost: number, now: number): MaybePromise<LimitRefusal | undefined> {
+    const { rateLimits, quota } = token.policy
+    if (rateLimits !== undefined) {
+      if (this.#shared !== undefined) return this.#reserveShared(this.#shared, memo, token, rateLimits, cost)
+      memo.limits ??= this.#local.slot(token.id)
+      const wait = this.#local.take(memo.limits, rateLimits, cost, now)
+      if (wait !== 0) return { code: 'rate_limited', retryAfterMs: Number.isFinite(wait) ? wait : undefined }
+    }
+    return quota === undefined ? undefined : this.#reserveQuota(memo, token, cost, now, rateLimits === undefined ? 'nowhere' : 'local')
+  }
+
+  /** What is left of everything, as far as is known here. */
+  states(memo: LimitMemo, token: TokenRecord, now: number): LimitState[] {
+    const { rateLimits, quota } = token.policy
+    const states: LimitState[] = []
+    if (rateLimits !== undefined) {
+      if (this.#shared === undefined || memo.shared === undefined) {
+        memo.limits ??= this.#local.slot(token.id)
+        states.push(...this.#local.states(memo.limits, rateLimits, now))
+      } else states.push(...memo.shared)
+    }
+    if (quota !== undefined) states.push(this.#quotas.state(this.#quotaSlot(memo, token), quota, now))
+    return states
+  }
+
+  async #reserveShared(
+    limiter: RateLimiter,
+    memo: LimitMemo,
+    token: TokenRecord,
+    limits: readonly RateLimit[],
+    cost: number,
+  ): Promise<LimitRefusal | undefined> {
+    let taken: Taken = 'nowhere'
+    try {
+      const reservation = await limiter.reserve(token.id, limits, cost)
+      memo.shared = reservation.states
+      if (!reservation.allowed) return { code: 'rate_limited', retryAfterMs: reservation.retryAfterMs }
+      taken = reservation
+    } catch (error) {
+      this.#onFailure(error)
+      if (this.#failMode === 'closed') return UNAVAILABLE
+      memo.shared = undefined
+      if (this.#failMode === 'local') {
+        memo.limits ??= this.#local.slot(token.id)
+        const wait = this.#local.take(memo.limits, limits, cost, this.#clock.now())
+        if (wait !== 0) return { code: 'rate_limited', retryAfterMs: Number.isFinite(wait) ? wait : undefined }
+        taken = 'local'
+      }
+    }
+    return token.policy.quota === undefined ? undefined : this.#reserveQuota(memo, token, cost, this.#clock.now(), taken)
+  }
+
+  /** The quota, after the rate limits passed; gives those back when it refuses. */
+  #reserveQuota(memo: LimitMemo, token: TokenRecord, cost: number, now: number, taken: Taken): MaybePromise<LimitRefusal | undefined> {
+    const quota = token.policy.quota as Quota
+    const reserved = this.#quotas.reserve(this.#quotaSlot(memo, token), quota, cost, now)
+    if (reserved === true) return undefined
+    if (reserved === false) return this.#refuseQuota(memo, token, cost, taken)
+    return reserved.then(
+      (granted) => (granted ? undefined : this.#refuseQuota(memo, token, cost, taken)),
+      (error: unknown) => {
+        this.#giveBack(memo, token, cost, taken)
+        this.#onFailure(error)
+        return UNAVAILABLE
+      },
+    )
+  }
+
+  #refuseQuota(memo: LimitMemo, token: TokenRecord, cost: number, taken: Taken): LimitRefusal {
+    this.#giveBack(memo, token, cost, taken)
+    const { resetMs } = this.#quotas.state(this.#quotaSlot(memo, token), token.policy.quota as Quota, this.#clock.now())
+    return { code: 'quota_exceeded', retryAfterMs: resetMs }
+  }
+
+  #giveBack(memo: LimitMemo, token: TokenRecord, cost: number, taken: Taken): void {
+    if (taken === 'nowhere') return
+    if (taken === 'local') {
+      if (memo.limits !== undefined) this.#local.giveBack(memo.limits, token.policy.rateLimits ?? [], cost)
+      return
+    }
+    const given = this.#shared?.giveBack(taken)
+    if (given instanceof Promise) given.catch(this.#onFailure)
+  }
+
+  #quotaSlot(memo: LimitMemo, token: TokenRecord): QuotaSlot {
+    memo.quota ??= this.#quotas.slot(token.id, token.createdAt)
+    return memo.quota
+  }
+}

@@ -1,0 +1,27 @@
+import type { IssuingErrorCode } from './issuing/errors.ts'
+import type { IssuingEvents } from './issuing/events.ts'
+import type { ClockJumpedEvent } from './kernel/clock.ts'
+import type { KernelErrorCode } from './kernel/errors.ts'
+import type { RotationEvents } from './rotation/events.ts'
+import type { RotationErrorCode } from './rotation/rotator.ts'
+import type { StoreErrorCode } from './stores/errors.ts'
+import type { KeyErrorCode } from './tokens/key-ring.ts'
+import type { UsageEvents } from './usage/usage-tracker.ts'
+
+/** A part of `tick()` failed; the others ran. */
+export interface TickFailedEvent {
+  /** Which part, such as `usage` or `expiry warnings`. */
+  readonly part: string
+  /** The error's code or name. */
+  readonly code: string
+  readonly at: number
+}
+
+/** Every event that `tokens.events` emits, by its name. */
+export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents {
+  'clock.jumped': ClockJumpedEvent
+  'tick.failed': TickFailedEvent
+}
+
+/** Every code that a thrown error of this library has. Each has a section in docs/errors.md. */
+export type ErrorCode = KernelErrorCode | KeyErrorCode | StoreErrorCode | IssuingErrorCode | RotationErrorCode | 'ERR_FORMAT_CLASH'

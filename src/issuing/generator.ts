@@ -1,0 +1,252 @@
+import { POLICY_FIELDS, type PolicyInput, parsePolicy } from '../access/policy-input.ts'
+import type { ScopeCatalog } from '../access/scope-catalog.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { type Duration, type Instant, parseDuration, parseInstant } from '../kernel/duration.ts'
+import { InvalidInputError } from '../kernel/errors.ts'
+import { checkFields } from '../kernel/fields.ts'
+import type { Stored } from '../kernel/kind.ts'
+import { type Attribution, type Change, checkAttribution } from '../stores/commit.ts'
+import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
+import { Foundation, type FoundationSource } from '../stores/foundation.ts'
+import { ABOUT_FIELDS, type AboutInput, checkName, parseAbout } from '../tokens/about.ts'
+import { isPrintable } from '../tokens/alphabet.ts'
+import { type ForeignDigest, parseForeignDigest } from '../tokens/digest.ts'
+import { type FormatInput, generateText, hasSignedForm, internFormat, MAX_OPAQUE_LENGTH, parseFormat, previewOf, type TokenFormat } from '../tokens/format.ts'
+import { KnownFormats } from '../tokens/known-formats.ts'
+import { endOfToken, type TokenLifetime, type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record.ts'
+import type { TokenView } from '../tokens/token-view.ts'
+import type { Version } from '../tokens/versions.ts'
+import { viewOf } from '../tokens/view.ts'
+import { ServiceExistsError, TokenExistsError } from './errors.ts'
+import type { IssuingEvents } from './events.ts'
+import { birthOf, newTokenId, proofOf } from './new-token.ts'
+
+/** How long a token lives. In an update an absent field keeps what is there, and `null` clears it. */
+export interface LifetimeInput {
+  /** The lifetime of each version, from its making; 1 s or more. */
+  readonly expiresIn?: Duration | null | undefined
+  /** The instant at which the whole token ends, whatever is rotated. */
+  readonly expiresAt?: Instant | null | undefined
+  /** How long a superseded version lives on when a rotation doesn't say. Default 24 h. */
+  readonly grace?: Duration | null | undefined
+}
+
+/** What a token is made from; all but the name has a default. */
+export interface GenerateInput extends FormatInput, PolicyInput, LifetimeInput, AboutInput, Attribution {
+  /** The token's name, at most 128 characters; unique among tokens neither revoked nor expired. */
+  readonly service: string
+}
+
+/** What an import is made from: a token or its digest, and what {@link GenerateInput} has; the form is that of its successors. */
+export interface ImportInput extends Omit<GenerateInput, 'type'> {
+  /** The token itself, where it is known. */
+  readonly token?: string | undefined
+  /** Else its digest as another system keeps it. */
+  readonly digest?: ForeignDigest | undefined
+  /** When it was made. Default: now. */
+  readonly createdAt?: Instant | undefined
+}
+
+/** What a token is made with where the caller doesn't say. */
+export type GenerateDefaults = Omit<FormatInput & PolicyInput & LifetimeInput, 'allowWeak'>
+
+/** What the services of this room share, beside a foundation. */
+export interface IssuingSettings {
+  /** The known scopes; with it, unknown ones are refused. */
+  readonly scopes?: ScopeCatalog | undefined
+  /** Forms with a prefix all of whose tokens carry a checksum, so that a typo is refused without a look-up. */
+  readonly formats?: readonly FormatInput[] | KnownFormats | undefined
+  /** What new tokens get where the caller doesn't say. */
+  readonly defaults?: GenerateDefaults | undefined
+}
+
+/** Store, keys and settings. */
+export type IssuingOptions = FoundationSource<IssuingEvents> & IssuingSettings
+
+/** A new token: its text, the one time that it exists, and what may be told of it. */
+export interface Generated {
+  /** The token. Hand it to its owner; it can't be read back (unless it is retrievable). */
+  readonly token: string
+  /** What may be told of it, never a secret. */
+  readonly record: TokenView
+}
+
+/**
+ * Makes tokens, and takes over tokens that other systems made.
+ *
+ * @example
+ * ```ts
+ * const generator = new Generator({ store: new MemoryTokenStore(), keys: generateSecret() })
+ * const { token, record } = await generator.generate({ service: 'MY_API', prefix: 'sk_', scopes: ['orders:read'], expiresIn: '30d' })
+ * ```
+ */
+export class Generator {
+  readonly #base: Foundation<IssuingEvents>
+  readonly #catalog: ScopeCatalog | undefined
+  readonly #formats: KnownFormats
+  readonly #defaults: GenerateDefaults
+
+  /**
+   * @param options - store, keys and, if wanted, scopes, formats and defaults
+   * @throws InvalidInputError for bad options
+   */
+  constructor(options: IssuingOptions) {
+    this.#base = Foundation.of(options)
+    this.#catalog = options.scopes
+    this.#formats = options.formats instanceof KnownFormats ? options.formats : new KnownFormats(options.formats)
+    this.#defaults = defined(options.defaults ?? {}, DEFAULT_FIELDS)
+    parseFormat(this.#defaults)
+    parsePolicy(this.#defaults, undefined, this.#catalog)
+    parseLifetime(this.#defaults, undefined, this.#base.clock)
+  }
+
+  /**
+   * Makes a token and stores it, without its text, in one commit.
+   *
+   * @returns the text, the one time that it exists, and the record
+   * @throws InvalidInputError for anything that can't be used, naming the field; ServiceExistsError when a live or
+   * disabled token holds the name; FormatClashError; KeyRingMismatchError, KeyInUseError; StoreError
+   * @event token.generated
+   */
+  async generate(input: GenerateInput): Promise<Generated> {
+    const options = { ...this.#defaults, ...defined(input, GENERATE_FIELDS) }
+    const format = parseFormat(options)
+    this.#formats.refuseClash(format)
+    const draft = this.#draft(options, format)
+    const text = generateText(format, this.#base.random)
+    const { keys, random } = this.#base
+    const record = await this.#create(draft, { ...proofOf(text, draft, 1, keys, random) }, input, false)
+    return { token: text, record }
+  }
+
+  /**
+   * Takes over a token that another system made, by its text or by its digest. It verifies as it is; its first good
+   * verification adds a digest of ours.
+   *
+   * @throws InvalidInputError, also when neither or both of `token` and `digest` are given; TokenExistsError when
+   * this token is here or has been removed; ServiceExistsError; FormatClashError; StoreError
+   * @event token.generated
+   */
+  async import(input: ImportInput): Promise<TokenView> {
+    const options = { ...this.#defaults, ...defined(input, IMPORT_FIELDS) }
+    const successors = parseFormat({ ...options, type: 'api_key' })
+    const format = internFormat({ ...successors, type: 'imported' })
+    this.#formats.refuseClash({ ...format, checksum: successors.checksum, type: 'api_key' })
+    const draft = this.#draft(options, format)
+    if ((input.token === undefined) === (input.digest === undefined)) {
+      throw new InvalidInputError('token', 'or digest must be given, and not both', 'give the token where it is known')
+    }
+    const { keys, random, clock } = this.#base
+    let proof: Omit<TokenVersion, keyof Version>
+    if (input.token !== undefined) {
+      checkForeignText(input.token, input.allowWeak === true)
+      this.#formats.refuseText(input.token)
+      proof = { ...proofOf(input.token, draft, 1, keys, random), preview: previewOf({ ...format, prefix: '' }, input.token) }
+    } else {
+      if (format.retrievable) throw new InvalidInputError('retrievable', 'needs the token itself', 'import by token, or leave it out')
+      const { id, digest } = parseForeignDigest(input.digest as ForeignDigest)
+      proof = { preview: '', digests: { [id]: digest } }
+    }
+    const createdAt = input.createdAt === undefined ? clock.now() : parseInstant('createdAt', input.createdAt)
+    if (createdAt > clock.now()) throw new InvalidInputError('createdAt', 'is in the future', 'leave it out for now')
+    return this.#create({ ...draft, createdAt }, proof, input, true)
+  }
+
+  #draft(options: GenerateInput | ImportInput, format: TokenFormat): Omit<TokenRecord, 'versions'> {
+    const { clock, random } = this.#base
+    const lifetime = parseLifetime(options, undefined, clock)
+    const about = parseAbout(options, undefined)
+    return {
+      id: newTokenId(random),
+      service: checkName('service', options.service, 128),
+      format,
+      policy: parsePolicy(options, undefined, this.#catalog),
+      createdAt: clock.now(),
+      ...(lifetime && { lifetime }),
+      ...(about && { about }),
+    }
+  }
+
+  async #create(draft: Omit<TokenRecord, 'versions'>, proof: Omit<TokenVersion, keyof Version>, by: Attribution, imported: boolean): Promise<TokenView> {
+    const { store, clock, commits, events } = this.#base
+    const { actor, reason } = checkAttribution(by)
+    await this.#base.ready()
+    const { service, id, createdAt } = draft
+    const version = { n: 1, state: 'current' as const, createdAt, ...proof }
+    const value: TokenRecord = { ...draft, versions: [version] }
+    const action = imported ? 'token.imported' : 'token.generated'
+    for (let attempt = 1; ; attempt++) {
+      const holder = await store.find(tokenKind, 'service', [service])
+      const changes: Change<TokenRecord>[] = [{ kind: tokenKind, id, revision: 0, to: { value }, action }]
+      if (holder !== undefined) changes.unshift(this.#releaseName(holder, clock.now()))
+      try {
+        const stored = (await commits.write({ actor, reason }, changes, [birthOf(id, 1, createdAt)])).at(-1) as Stored<TokenRecord>
+        events.emit('token.generated', {
+          id,
+          service,
+          type: draft.format.type,
+          imported,
+          at: clock.now(),
+          ...(actor !== undefined && { actor }),
+          ...(reason !== undefined && { reason }),
+        })
+        return viewOf(stored, clock.now())
+      } catch (error) {
+        if (error instanceof UniqueConflictError && error.index === 'digest') throw new TokenExistsError(error.holder, error.removed)
+        const raced = error instanceof UniqueConflictError || error instanceof StaleRevisionError
+        if (!raced || attempt === 10) throw error
+        // Another caller took the name since it was looked up: look again, and tell by whom.
+      }
+    }
+  }
+
+  /** The change by which an expired token lets go of its name. */
+  #releaseName(holder: Stored<TokenRecord>, now: number): Change<TokenRecord> {
+    const { value: token, id, revision } = holder
+    if (now < endOfToken(token)) throw new ServiceExistsError(token.service, id, token.disabled !== undefined)
+    return {
+      kind: tokenKind,
+      id,
+      revision,
+      to: { value: { ...token, nameReleased: true, updatedAt: now } },
+      action: 'token.name_released',
+    }
+  }
+}
+
+/**
+ * Applies what a caller says of a token's lifetime to what was said before.
+ *
+ * @throws InvalidInputError for a lifetime under 1 s, an end in the past, or a negative grace
+ */
+export function parseLifetime(input: LifetimeInput, before: TokenLifetime | undefined, clock: Clock): TokenLifetime | undefined {
+  const lifetime: { -readonly [field in keyof TokenLifetime]: TokenLifetime[field] } = { ...before }
+  if (input.expiresIn === null) delete lifetime.expiresIn
+  else if (input.expiresIn !== undefined) lifetime.expiresIn = parseDuration('expiresIn', input.expiresIn, { min: 1000 })
+  if (input.expiresAt === null) delete lifetime.expiresAt
+  else if (input.expiresAt !== undefined) lifetime.expiresAt = parseInstant('expiresAt', input.expiresAt, { after: clock.now() })
+  if (input.grace === null) delete lifetime.grace
+  else if (input.grace !== undefined) lifetime.grace = parseDuration('grace', input.grace, { allowZero: true })
+  return Object.keys(lifetime).length === 0 ? undefined : lifetime
+}
+
+const FORM_FIELDS = ['type', 'prefix', 'length', 'charset', 'checksum', 'retrievable', 'allowWeak']
+const LIFETIME_FIELDS = ['expiresIn', 'expiresAt', 'grace']
+const DEFAULT_FIELDS = [...FORM_FIELDS, ...POLICY_FIELDS, ...LIFETIME_FIELDS].filter((field) => field !== 'allowWeak')
+const GENERATE_FIELDS = ['service', ...FORM_FIELDS, ...POLICY_FIELDS, ...LIFETIME_FIELDS, ...ABOUT_FIELDS, 'actor', 'reason']
+const IMPORT_FIELDS = ['token', 'digest', 'createdAt', ...GENERATE_FIELDS.filter((field) => field !== 'type')]
+
+function defined<T extends object>(input: T, known: readonly string[]): T {
+  checkFields('input', input, known)
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as T
+}
+
+function checkForeignText(text: unknown, weak: boolean): asserts text is string {
+  if (typeof text !== 'string' || text.length > MAX_OPAQUE_LENGTH || !isPrintable(text)) {
+    throw new InvalidInputError('token', `must be printable ASCII without spaces, at most ${MAX_OPAQUE_LENGTH} characters`, 'import another form by its digest')
+  }
+  if (hasSignedForm(text)) throw new InvalidInputError('token', 'has the form of a signed token', 'issue a new one')
+  if (!weak && (text.length < 16 || new Set(text).size < 8)) {
+    throw new InvalidInputError('token', 'is too short or too simple to be a secret', 'issue a new one, or set allowWeak')
+  }
+}

@@ -1,0 +1,161 @@
+import { type CompiledPolicy, compilePolicy } from '../access/checks.ts'
+import type { LimitMemo, Limits } from '../access/limits.ts'
+import type { ScopeCatalog } from '../access/scope-catalog.ts'
+import type { Stored } from '../kernel/kind.ts'
+import type { Foundation } from '../stores/foundation.ts'
+import type { Cell } from '../stores/token-store.ts'
+import type { Proven } from '../tokens/answer.ts'
+import { digestKeys, importedKeys } from '../tokens/digest.ts'
+import { isWellFormed } from '../tokens/format.ts'
+import type { KeyRing } from '../tokens/key-ring.ts'
+import { type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record.ts'
+import type { LimitState } from '../tokens/verification.ts'
+import { endOf } from '../tokens/versions.ts'
+import type { UsageCounter } from '../usage/usage-tracker.ts'
+
+/** What all versions of one token share in this process. Hangs on the token's cell where the store has cells. */
+export class TokenMemo implements LimitMemo {
+  /** The record that {@link TokenMemo.ended} was observed on. */
+  stored: Stored<TokenRecord> | undefined = undefined
+  /** The versions whose end was observed: they stay ended until the record changes, whatever the clock does. */
+  ended: Set<number> | undefined = undefined
+  limits: LimitMemo['limits'] = undefined
+  quota: LimitMemo['quota'] = undefined
+  shared: LimitMemo['shared'] = undefined
+}
+
+/**
+ * A string that was proved to be a version of a token, with what the checks need of the record. What it holds is
+ * derived from one revision and made anew when the record has another.
+ */
+export class Proof implements Proven {
+  stored: Stored<TokenRecord>
+  version: TokenVersion
+  policy: CompiledPolicy
+  /** When the version stops verifying, epoch ms. */
+  endsAt: number
+  /** Whether its end was observed. */
+  ended: boolean
+  counter: UsageCounter | undefined = undefined
+  /** When the record was last read from the store, epoch ms. */
+  readAt: number
+  readonly cell: Cell<TokenRecord> | undefined
+  readonly memo: TokenMemo
+  readonly #catalog: ScopeCatalog | undefined
+  readonly #limits: Limits
+
+  /**
+   * @param stored - the record
+   * @param version - the version that the string is
+   * @param cell - the record's cell, where the store has cells
+   */
+  constructor(
+    stored: Stored<TokenRecord>,
+    version: TokenVersion,
+    cell: Cell<TokenRecord> | undefined,
+    memo: TokenMemo,
+    catalog: ScopeCatalog | undefined,
+    limits: Limits,
+    now: number,
+  ) {
+    this.stored = stored
+    this.version = version
+    this.cell = cell
+    this.memo = memo
+    this.#catalog = catalog
+    this.#limits = limits
+    this.policy = compilePolicy(stored.value.policy, catalog)
+    this.endsAt = endOf(version, stored.value.lifetime)
+    this.ended = memo.stored === stored && memo.ended?.has(version.n) === true
+    this.readAt = now
+  }
+
+  /**
+   * Takes over another revision of the record.
+   *
+   * @returns false when the version isn't in it any more
+   */
+  refresh(stored: Stored<TokenRecord>): boolean {
+    const { n } = this.version
+    const version = stored.value.versions.find((v) => v.n === n)
+    if (version === undefined) return false
+    this.stored = stored
+    this.version = version
+    this.policy = compilePolicy(stored.value.policy, this.#catalog)
+    this.endsAt = endOf(version, stored.value.lifetime)
+    this.ended = this.memo.stored === stored && this.memo.ended?.has(n) === true
+    return true
+  }
+
+  /** Remembers that the version has ended. */
+  end(): void {
+    this.ended = true
+    if (this.memo.stored !== this.stored) {
+      this.memo.stored = this.stored
+      this.memo.ended = undefined
+    }
+    this.memo.ended ??= new Set()
+    this.memo.ended.add(this.version.n)
+  }
+
+  limitStates(now: number): LimitState[] {
+    return this.#limits.states(this.memo, this.stored.value, now)
+  }
+}
+
+/**
+ * A bounded map from SHA-256 of a string to its proof: it holds no token text. Two generations: what isn't used while
+ * one fills up is forgotten.
+ */
+export class ProofCache {
+  readonly #half: number
+  #young = new Map<string, Proof>()
+  #old = new Map<string, Proof>()
+
+  /** @param size - how many proofs are held at most */
+  constructor(size: number) {
+    this.#half = Math.max(1, Math.floor(size / 2))
+  }
+
+  get(key: string): Proof | undefined {
+    const young = this.#young.get(key)
+    if (young !== undefined) return young
+    const old = this.#old.get(key)
+    if (old !== undefined) this.set(key, old)
+    return old
+  }
+
+  set(key: string, proof: Proof): void {
+    if (this.#young.size >= this.#half) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(key, proof)
+  }
+
+  delete(key: string): void {
+    this.#young.delete(key)
+    this.#old.delete(key)
+  }
+}
+
+/**
+ * The keys under which a text may stand in the digest index, beside the one under the active key: under the ring's
+ * other keys, and as an imported digest.
+ */
+export function furtherKeys(keys: KeyRing, text: string, now: number): string[] {
+  return [...keys.otherDigests(text, now).map((other) => other.digest), ...importedKeys(text)]
+}
+
+/** The version of a record that one of these digest keys belongs to. */
+export function versionOf(record: TokenRecord, keys: readonly string[]): TokenVersion | undefined {
+  return record.versions.find((version) => digestKeys(version.digests).some((key) => keys.includes(key)))
+}
+
+/** The token that a text is or was a version of, if the store has it. */
+export async function findByText(base: Pick<Foundation<object>, 'keys' | 'store' | 'clock'>, text: unknown): Promise<Stored<TokenRecord> | undefined> {
+  if (typeof text !== 'string' || !isWellFormed(text)) return undefined
+  const { keys, store, clock } = base
+  return store.find(tokenKind, 'digest', [keys.digest(text), ...furtherKeys(keys, text, clock.now())])
+}
+

@@ -1,0 +1,357 @@
+import { POLICY_FIELDS, type PolicyInput, parsePolicy } from '../access/policy-input.ts'
+import type { ScopeCatalog } from '../access/scope-catalog.ts'
+import { type Duration, parseDuration } from '../kernel/duration.ts'
+import { InvalidInputError } from '../kernel/errors.ts'
+import { checkFields } from '../kernel/fields.ts'
+import type { Stored } from '../kernel/kind.ts'
+import { type Attribution, checkAttribution, retryStale } from '../stores/commit.ts'
+import { Foundation } from '../stores/foundation.ts'
+import type { ListQuery, Page } from '../stores/token-store.ts'
+import { activityId, activityKind } from '../stores/usage-rows.ts'
+import { ABOUT_FIELDS, type AboutInput, parseAbout } from '../tokens/about.ts'
+import { digestKeys } from '../tokens/digest.ts'
+import type { TokenType } from '../tokens/format.ts'
+import type { Level } from '../tokens/policy.ts'
+import { endOfToken, RETIRED_RETENTION, type TokenOrder, type TokenRecord, tokenKind } from '../tokens/record.ts'
+import type { TokenView } from '../tokens/token-view.ts'
+import { lastEnd, prune, retire, settle } from '../tokens/versions.ts'
+import { viewOf } from '../tokens/view.ts'
+import { TokenNotFoundError, TokenRevokedError, TokenStateError } from './errors.ts'
+import type { IssuingEvents } from './events.ts'
+import { type IssuingOptions, type LifetimeInput, parseLifetime } from './generator.ts'
+import { readToken, requireRecord, type TokenRef } from './lookup.ts'
+import { findByText } from './proof.ts'
+
+/** What may be changed of a token. An absent field keeps what is there, `null` clears it. */
+export interface UpdateInput extends PolicyInput, LifetimeInput, AboutInput, Attribution {}
+
+/** Which tokens a list or a bulk revocation is about. */
+export interface TokenFilter {
+  readonly owner?: string | undefined
+  readonly tag?: string | undefined
+  readonly level?: Level | undefined
+  readonly type?: TokenType | undefined
+  readonly status?: 'active' | 'disabled' | 'revoked' | 'expired' | undefined
+}
+
+/** A page of a list. */
+export interface ListInput extends TokenFilter {
+  /** 1 to 1000. Default 100. */
+  readonly limit?: number | undefined
+  /** Where the page before ended. Give the same filter and order with it. */
+  readonly cursor?: string | undefined
+  /** `created` (default), `rotated` (age of the current version) or `ends` (only tokens with an end). */
+  readonly order?: 'created' | 'rotated' | 'ends' | undefined
+  /** Newest (or latest) first. Default false. */
+  readonly reverse?: boolean | undefined
+}
+
+/** What to revoke: a token by name, id or its own text, or all live ones of an owner or with a tag. */
+export type RevokeTarget =
+  | TokenRef
+  | { readonly token: string }
+  | { readonly where: { readonly owner?: string | undefined; readonly tag?: string | undefined } }
+
+/** How to revoke. */
+export interface RevokeOptions extends Attribution {
+  /** End only this version, pending or previous; the token lives on. */
+  readonly version?: number | undefined
+}
+
+/** What a cleanup did. */
+export interface CleanupReport {
+  /** Tokens removed for good. */
+  readonly removed: number
+  /** Tokens whose old versions were put away. */
+  readonly tidied: number
+  /** Whether there is more to do; call again. */
+  readonly more: boolean
+}
+
+/** Records read for one page of a list, at most. */
+const PAGE_READS = 1000
+
+/**
+ * Reads, lists and changes tokens. Every change holds at the next verification.
+ *
+ * @example
+ * ```ts
+ * await registry.update('MY_API', { scopes: ['orders:read', 'orders:write'], actor: 'alice', reason: 'ticket 42' })
+ * for await (const page of …) // or: let page = await registry.list({ owner: 'team-a' })
+ * ```
+ */
+export class Registry {
+  readonly #base: Foundation<IssuingEvents>
+  readonly #catalog: ScopeCatalog | undefined
+
+  /** @param options - store, keys and, if wanted, the known scopes */
+  constructor(options: IssuingOptions) {
+    this.#base = Foundation.of(options)
+    this.#catalog = options.scopes
+  }
+
+  /**
+   * The token that holds a name, or the one with an id (ended ones too, until they are removed).
+   *
+   * @returns `undefined` when there is none
+   */
+  async get(ref: TokenRef): Promise<TokenView | undefined> {
+    const found = await readToken(this.#base.store, ref)
+    return found && viewOf(found, this.#base.clock.now())
+  }
+
+  /**
+   * A page of tokens. Filters that no index serves are applied to what the best one finds, at most 1000 records a
+   * page: a short or empty page with a cursor is normal.
+   *
+   * @throws InvalidInputError for an unknown field, order or limit
+   */
+  async list(input: ListInput = {}): Promise<Page<TokenView>> {
+    checkFields('filter', input, ['owner', 'tag', 'level', 'type', 'status', 'limit', 'cursor', 'order', 'reverse'])
+    const { limit = 100, cursor, order = 'created', reverse } = input
+    if (!Number.isInteger(limit) || limit < 1 || limit > PAGE_READS) {
+      throw new InvalidInputError('limit', `must be a whole number from 1 to ${PAGE_READS}`, 'leave it out for 100')
+    }
+    if (order !== 'created' && order !== 'rotated' && order !== 'ends') {
+      throw new InvalidInputError('order', 'is not an order', "use 'created', 'rotated' or 'ends'")
+    }
+    if (cursor !== undefined && typeof cursor !== 'string') throw new InvalidInputError('cursor', 'is not a cursor', 'give the one of the page before')
+    const now = this.#base.clock.now()
+    const range = rangeFor(input, order, now)
+    const items: TokenView[] = []
+    let next = cursor
+    for (let reads = 0; reads < PAGE_READS; ) {
+      // Asking for what is still missing keeps the cursor exactly behind the last item that is handed out.
+      const page = await this.#base.store.list(tokenKind, { ...range, reverse, limit: limit - items.length, cursor: next })
+      reads += page.items.length
+      for (const stored of page.items) if (matches(stored.value, input, now)) items.push(viewOf(stored, now))
+      next = page.cursor
+      if (next === undefined || items.length === limit) break
+    }
+    return next === undefined ? { items } : { items, cursor: next }
+  }
+
+  /**
+   * Changes what a token may do, how long it lives, or what is said of it. Holds at the next verification; limits keep
+   * what was used of them.
+   *
+   * @throws InvalidInputError; TokenNotFoundError; TokenRevokedError; StaleRevisionError when others keep changing it
+   * @event token.updated
+   */
+  async update(ref: TokenRef, input: UpdateInput): Promise<TokenView> {
+    const fields = [...POLICY_FIELDS, ...ABOUT_FIELDS, 'expiresIn', 'expiresAt', 'grace'] as const
+    checkFields('input', input, [...fields, 'actor', 'reason'])
+    const by = checkAttribution(input)
+    const given = fields.filter((field) => input[field] !== undefined)
+    const { clock } = this.#base
+    return this.#change(ref, by, 'token.updated', { detail: { fields: given.join(' ') } }, (token) => {
+      const { lifetime: before, about: said, warnedDays, ...rest } = token
+      const lifetime = parseLifetime(input, before, clock)
+      const about = parseAbout(input, said)
+      return {
+        ...rest,
+        policy: parsePolicy(input, token.policy, this.#catalog),
+        ...(lifetime && { lifetime }),
+        ...(about && { about }),
+        // Another end is announced anew.
+        ...(warnedDays !== undefined && input.expiresAt === undefined && input.expiresIn === undefined && { warnedDays }),
+      }
+    }, (event) => this.#base.events.emit('token.updated', { ...event, fields: given }))
+  }
+
+  /**
+   * Refuses a token until it is enabled again. Disabling a disabled one changes nothing.
+   *
+   * @throws TokenNotFoundError; TokenRevokedError
+   * @event token.disabled
+   */
+  async disable(ref: TokenRef, input: Attribution = {}): Promise<TokenView> {
+    const by = checkAttribution(input)
+    const mark = { at: this.#base.clock.now(), ...(by.reason !== undefined && { reason: by.reason }) }
+    return this.#change(ref, by, 'token.disabled', {}, (token) => (token.disabled ? undefined : { ...token, disabled: mark }), (event) =>
+      this.#base.events.emit('token.disabled', event),
+    )
+  }
+
+  /**
+   * Lets a disabled token verify again. Enabling an enabled one changes nothing.
+   *
+   * @throws TokenNotFoundError; TokenRevokedError
+   * @event token.enabled
+   */
+  async enable(ref: TokenRef, input: Attribution = {}): Promise<TokenView> {
+    const by = checkAttribution(input)
+    const open = ({ disabled: _, ...token }: TokenRecord): TokenRecord => token
+    return this.#change(ref, by, 'token.enabled', {}, (token) => (token.disabled ? open(token) : undefined), (event) =>
+      this.#base.events.emit('token.enabled', event),
+    )
+  }
+
+  /**
+   * Ends a token for good, with all its versions, or one pending or previous version. Revoking what is revoked changes
+   * nothing. `{ where }` goes through every live token it names and finishes the rest when some are ended already.
+   *
+   * @returns the tokens that it ended or found ended
+   * @throws InvalidInputError; TokenNotFoundError; TokenStateError for a version that can't be ended by itself
+   * @event token.revoked
+   */
+  async revoke(target: RevokeTarget, options: RevokeOptions = {}): Promise<TokenView[]> {
+    checkFields('options', options, ['actor', 'reason', 'version'])
+    const by = checkAttribution(options)
+    if (typeof target === 'object' && target !== null && 'where' in target) {
+      if (options.version !== undefined) throw new InvalidInputError('version', "can't go with where", 'name one token')
+      return this.#revokeWhere(target.where, by)
+    }
+    let ref: TokenRef
+    if (typeof target === 'object' && target !== null && 'token' in target) {
+      await this.#base.ready()
+      const proved = await findByText(this.#base, target.token)
+      if (proved === undefined) throw new TokenNotFoundError('with that text')
+      ref = { id: proved.id }
+    } else ref = target
+    return [await this.#revoke(ref, by, options.version)]
+  }
+
+  /**
+   * Removes tokens that ended more than `retention` ago (a tombstone stays, so that nothing revives them), and puts
+   * away versions that are past their grace. Does a bounded amount of work; `more` says whether to call again.
+   *
+   * @param options - `retention`: how long ended tokens stay. Default 30 days
+   * @event token.removed
+   */
+  async cleanup(options: Attribution & { readonly retention?: Duration | undefined } = {}): Promise<CleanupReport> {
+    checkFields('options', options, ['actor', 'reason', 'retention'])
+    const by = checkAttribution(options)
+    const retention = parseDuration('retention', options.retention ?? RETIRED_RETENTION, { allowZero: true })
+    const now = this.#base.clock.now()
+    await this.#base.ready()
+    const limit = 250
+    const due = await this.#base.store.list(tokenKind, { index: 'removable', to: now - retention + 1, limit })
+    let removed = 0
+    for (const { id } of due.items) if (await this.#remove(id, by, now - retention)) removed += 1
+    const untidy = await this.#base.store.list(tokenKind, { index: 'housekeeping', to: now + 1, limit })
+    let tidied = 0
+    for (const { id } of untidy.items) if (await this.#tidy(id, by, now)) tidied += 1
+    return { removed, tidied, more: due.cursor !== undefined || untidy.cursor !== undefined }
+  }
+
+  async #revokeWhere(where: { readonly owner?: string | undefined; readonly tag?: string | undefined }, by: Attribution): Promise<TokenView[]> {
+    checkFields('where', where, ['owner', 'tag'])
+    if (where.owner === undefined && where.tag === undefined) {
+      throw new InvalidInputError('where', 'names neither owner nor tag', 'name at least one')
+    }
+    const done: TokenView[] = []
+    for (let cursor: string | undefined; ; ) {
+      const page: Page<TokenView> = await this.list({ ...where, limit: 500, cursor })
+      for (const { id, status } of page.items) {
+        if (status === 'active' || status === 'disabled') done.push(await this.#revoke({ id }, by, undefined))
+      }
+      cursor = page.cursor
+      if (cursor === undefined) return done
+    }
+  }
+
+  #revoke(ref: TokenRef, by: Attribution, version: number | undefined): Promise<TokenView> {
+    const { clock, events } = this.#base
+    const detail = version === undefined ? {} : { detail: { version } }
+    return this.#change(
+      ref,
+      by,
+      'token.revoked',
+      { ...detail, evenRevoked: true },
+      (token) => {
+        if (token.revoked !== undefined) return undefined
+        const now = clock.now()
+        if (version === undefined) return { ...token, revoked: { at: now, ...(by.reason !== undefined && { reason: by.reason }) } }
+        const found = token.versions.find((v) => v.n === version)
+        if (found === undefined || found.state === 'current') {
+          throw new TokenStateError(token.id, `version ${version} of '${token.service}' ${found ? 'is the current one' : "isn't there"}`, 'name a pending or previous version, or revoke the token')
+        }
+        return found.state === 'retired' ? undefined : { ...token, versions: retire(token.versions, token.lifetime, version, now) }
+      },
+      (event) => events.emit('token.revoked', { ...event, ...(version !== undefined && { version }) }),
+    )
+  }
+
+  /** Reads, decides and commits, anew while others are faster; `undefined` from `decide` = nothing to do. */
+  async #change(
+    ref: TokenRef,
+    by: Attribution,
+    action: string,
+    options: { readonly detail?: { readonly [name: string]: string | number }; readonly evenRevoked?: boolean },
+    decide: (token: TokenRecord) => TokenRecord | undefined,
+    tell: (event: { id: string; service: string; at: number; actor?: string; reason?: string }) => void,
+  ): Promise<TokenView> {
+    await this.#base.ready()
+    const { store, commits, clock } = this.#base
+    return retryStale(async () => {
+      const stored = await requireRecord(store, ref)
+      const { value: token, id, revision } = stored
+      if (token.revoked !== undefined && !options.evenRevoked) throw new TokenRevokedError(token.service, id)
+      const decided = decide(token)
+      if (decided === undefined) return viewOf(stored, clock.now())
+      const at = clock.now()
+      const value: TokenRecord = { ...decided, updatedAt: at }
+      const [changed] = await commits.write(by, [
+        { kind: tokenKind, id, revision, to: { value }, action, ...(options.detail && { detail: options.detail }) },
+      ])
+      tell({ id, service: token.service, at, ...(by.actor !== undefined && { actor: by.actor }), ...(by.reason !== undefined && { reason: by.reason }) })
+      return viewOf(changed as Stored<TokenRecord>, at)
+    })
+  }
+
+  async #remove(id: string, by: Attribution, before: number): Promise<boolean> {
+    const { store, commits, clock, events } = this.#base
+    return retryStale(async () => {
+      const stored = await store.get(tokenKind, id)
+      if (stored === undefined || endOfToken(stored.value) > before) return false
+      const { value: token, revision } = stored
+      const at = clock.now()
+      const tombstone = {
+        endedAt: endOfToken(token),
+        reason: token.revoked ? 'revoked' : 'expired',
+        digests: token.versions.flatMap((version) => digestKeys(version.digests)),
+      }
+      const gone = token.versions.map((v) => ({ kind: activityKind, id: activityId(id, v.n), remove: true as const }))
+      await commits.write(by, [{ kind: tokenKind, id, revision, to: { tombstone }, action: 'token.removed' }], gone)
+      events.emit('token.removed', { id, service: token.service, at, ...(by.actor !== undefined && { actor: by.actor }) })
+      return true
+    })
+  }
+
+  async #tidy(id: string, by: Attribution, now: number): Promise<boolean> {
+    const { store, commits } = this.#base
+    return retryStale(async () => {
+      const stored = await store.get(tokenKind, id)
+      if (stored === undefined) return false
+      const { value: token, revision } = stored
+      const versions = prune(settle(token.versions, token.lifetime, now), now, RETIRED_RETENTION)
+      if (versions === token.versions) return false
+      await commits.write(by, [{ kind: tokenKind, id, revision, to: { value: { ...token, versions } }, action: 'token.tidied' }])
+      return true
+    })
+  }
+}
+
+function rangeFor(filter: TokenFilter, order: 'created' | 'rotated' | 'ends', now: number): Omit<ListQuery<TokenOrder>, 'limit'> {
+  if (order !== 'created') return { index: order }
+  if (filter.owner !== undefined) return { index: 'owner', in: filter.owner }
+  if (filter.tag !== undefined) return { index: 'tag', in: filter.tag }
+  if (filter.status === 'expired') return { index: 'removable', to: now + 1 }
+  if (filter.status !== undefined && filter.status !== 'active') return { index: 'status', in: filter.status }
+  if (filter.type !== undefined) return { index: 'type', in: filter.type }
+  if (filter.level !== undefined) return { index: 'level', in: filter.level }
+  if (filter.status !== undefined) return { index: 'status', in: filter.status }
+  return { index: 'created' }
+}
+
+function matches(token: TokenRecord, filter: TokenFilter, now: number): boolean {
+  if (filter.owner !== undefined && token.about?.owner !== filter.owner) return false
+  if (filter.tag !== undefined && !token.about?.tags?.includes(filter.tag)) return false
+  if (filter.level !== undefined && token.policy.level !== filter.level) return false
+  if (filter.type !== undefined && token.format.type !== filter.type) return false
+  if (filter.status === undefined) return true
+  const expired = token.revoked === undefined && now >= lastEnd(token.versions, token.lifetime)
+  const status = token.revoked ? 'revoked' : expired ? 'expired' : token.disabled ? 'disabled' : 'active'
+  return status === filter.status
+}

@@ -1,0 +1,370 @@
+import { hash } from 'node:crypto'
+import { explain, firstRefusal, missingScopes } from '../access/checks.ts'
+import { type LimiterFailMode, Limits, type LimitRefusal } from '../access/limits.ts'
+import { parseCost } from '../access/policy-input.ts'
+import type { RateLimiter } from '../access/rate-limiter.ts'
+import type { ScopeCatalog } from '../access/scope-catalog.ts'
+import { type Duration, parseDuration } from '../kernel/duration.ts'
+import { codeOf, InvalidInputError } from '../kernel/errors.ts'
+import type { MaybePromise, Stored } from '../kernel/kind.ts'
+import { Foundation } from '../stores/foundation.ts'
+import { KeyInUseError, KeyRingMismatchError } from '../stores/key-check.ts'
+import type { Cell } from '../stores/token-store.ts'
+import { callFacts, DeniedAnswer, type DenialDetails, VerifiedAnswer } from '../tokens/answer.ts'
+import { hasSignedForm, isWellFormed, MAX_SIGNED_LENGTH } from '../tokens/format.ts'
+import { KnownFormats } from '../tokens/known-formats.ts'
+import { RETIRED_RETENTION, type TokenRecord, tokenKind } from '../tokens/record.ts'
+import type { DenialCode, Verification, VerifyContext } from '../tokens/verification.ts'
+import type { UsageTracker } from '../usage/usage-tracker.ts'
+import { AddedDigests } from './added-digests.ts'
+import type { IssuingEvents } from './events.ts'
+import type { IssuingOptions } from './generator.ts'
+import { furtherKeys, Proof, ProofCache, TokenMemo, versionOf } from './proof.ts'
+
+/** What a verifier does when something that it needs doesn't answer. Each case emits an event. */
+export interface FailMode {
+  /**
+   * The store: `closed` refuses with `unavailable` (default); `stale` answers from what was read before, for strings
+   * proved before, with all their deadlines.
+   */
+  readonly store?: 'closed' | 'stale' | undefined
+  /** With `stale`: how old what was read may be. Default 5 min. */
+  readonly staleIfError?: Duration | undefined
+  /** A shared limiter: `closed` refuses, `local` limits by this process alone (default), `open` doesn't limit. */
+  readonly limiter?: LimiterFailMode | undefined
+  /** The request log: `drop` counts the lost rows (default), `closed` refuses calls that it can't note. */
+  readonly requestLog?: 'drop' | 'closed' | undefined
+}
+
+/** What a verifier may be given, beside what the services of this room share. */
+export interface VerifierSettings {
+  /** Counts calls; without it nothing is counted. */
+  readonly usage?: UsageTracker | undefined
+  /** Limits shared with other processes. Default: this process's own. */
+  readonly limiter?: RateLimiter | undefined
+  readonly failMode?: FailMode | undefined
+  /** How many proved strings are remembered, by their SHA-256. Default 65,536. */
+  readonly cacheSize?: number | undefined
+}
+
+/** What a {@link Verifier} is made from. */
+export type VerifierOptions = IssuingOptions & VerifierSettings
+
+const NO_CONTEXT: VerifyContext = Object.freeze({})
+/** What a client is told to wait when the store or the limiter doesn't answer, ms. */
+const UNAVAILABLE_RETRY = 1000
+
+/**
+ * Answers whether a string may do something, from here, now.
+ *
+ * The secret is proved first, and nothing about a token is told before that. Then, in this order: revoked, disabled,
+ * expired, network, level, scope, tool, approval, rate, quota. A refused call costs nothing. State is always read from
+ * the live record: what was changed holds at the next call.
+ *
+ * @example
+ * ```ts
+ * const answer = await verifier.verify(presented, { ip: request.ip, scopes: ['orders:read'] })
+ * if (answer.ok) serve(answer.token.owner)
+ * else refuse(answer.status, answer.code)
+ * ```
+ */
+export class Verifier {
+  /** Digests that good verifications have earned; flushed by `tick()`. */
+  readonly addedDigests: AddedDigests
+  readonly #base: Foundation<IssuingEvents>
+  readonly #catalog: ScopeCatalog | undefined
+  readonly #formats: KnownFormats
+  readonly #usage: UsageTracker | undefined
+  readonly #limits: Limits
+  readonly #proofs: ProofCache
+  readonly #memos = new Map<string, TokenMemo>()
+  readonly #cacheSize: number
+  readonly #stale: boolean
+  readonly #staleIfError: number
+  readonly #logClosed: boolean
+
+  /**
+   * @param options - store, keys and, if wanted, scopes, formats, limiter, usage and fail modes
+   * @throws InvalidInputError for bad options
+   */
+  constructor(options: VerifierOptions) {
+    const base: Foundation<IssuingEvents> = Foundation.of(options)
+    this.#base = base
+    this.#catalog = options.scopes
+    this.#formats = options.formats instanceof KnownFormats ? options.formats : new KnownFormats(options.formats)
+    this.#usage = options.usage
+    const { store = 'closed', staleIfError = '5m', limiter: limiterMode = 'local', requestLog = 'drop' } = options.failMode ?? {}
+    choose('failMode.store', store, ['closed', 'stale'])
+    choose('failMode.requestLog', requestLog, ['drop', 'closed'])
+    choose('failMode.limiter', limiterMode, ['closed', 'local', 'open'])
+    this.#stale = store === 'stale'
+    this.#staleIfError = parseDuration('failMode.staleIfError', staleIfError, { min: 1000 })
+    this.#logClosed = requestLog === 'closed'
+    const size = options.cacheSize ?? 65_536
+    if (!Number.isInteger(size) || size < 2) throw new InvalidInputError('cacheSize', 'must be a whole number from 2', 'leave it out for 65536')
+    this.#cacheSize = size
+    this.#proofs = new ProofCache(size)
+    const { clock, random } = base
+    this.#limits = new Limits({
+      store: base.store,
+      clock,
+      random,
+      limiter: options.limiter,
+      failMode: limiterMode,
+      onFailure: (error) => base.events.emit('limiter.failed', { code: codeOf(error), mode: limiterMode, at: clock.now() }),
+    })
+    this.addedDigests = new AddedDigests(base)
+  }
+
+  /**
+   * Checks a string. Anything that a client can send gives an answer, never an exception.
+   *
+   * @param presented - what the client presented
+   * @param context - what the call needs and where it comes from
+   * @throws InvalidInputError for a bad `cost`, `level` or `scopes`; KeyRingMismatchError, KeyInUseError
+   * @event token.denied, store.failed, limiter.failed
+   */
+  async verify(presented: unknown, context: VerifyContext = NO_CONTEXT): Promise<Verification> {
+    const waiting = this.#base.ready()
+    if (waiting !== undefined) {
+      const down = await waiting.then(
+        () => undefined,
+        (error: unknown) => {
+          if (error instanceof KeyRingMismatchError || error instanceof KeyInUseError) throw error
+          return this.#failed(error)
+        },
+      )
+      if (down !== undefined) return this.#deny('unavailable', undefined, context, this.#base.clock.now(), down)
+    }
+    return this.#verify(presented, context)
+  }
+
+  #verify(presented: unknown, context: VerifyContext): MaybePromise<Verification> {
+    const now = this.#base.clock.now()
+    if (typeof presented !== 'string' || presented === '') {
+      return this.#deny(presented === undefined || presented === null || presented === '' ? 'missing' : 'malformed', undefined, context, now)
+    }
+    if (presented.length > MAX_SIGNED_LENGTH) return this.#deny('malformed', undefined, context, now)
+    // Only printable ASCII was ever put into the cache, and SHA-256 tells it from anything else: no scan for a known one.
+    const key = hash('sha256', presented, 'binary')
+    const proof = this.#proofs.get(key)
+    if (proof === undefined) return this.#firstSight(presented, key, context, now)
+    return proof.cell === undefined ? this.#readAgain(proof, key, context, now) : this.#judgeCell(proof, proof.cell, key, context, now)
+  }
+
+  /** A string that isn't remembered: proves it by its digest. */
+  #firstSight(text: string, key: string, context: VerifyContext, now: number): MaybePromise<Verification> {
+    if (!isWellFormed(text) || !this.#formats.accepts(text)) return this.#deny('malformed', undefined, context, now)
+    // This verifier knows opaque tokens only; no opaque token has that form.
+    if (hasSignedForm(text)) return this.#deny('unknown', undefined, context, now)
+    const { store, keys } = this.#base
+    const active = keys.digest(text)
+    if (store.cell === undefined) return this.#find(text, active, key, context, now)
+    let cell: Cell<TokenRecord> | undefined
+    let matched = [active]
+    let stored: Stored<TokenRecord> | undefined
+    try {
+      cell = store.cell(tokenKind, 'digest', active)
+      if (cell === undefined) {
+        matched = furtherKeys(keys, text, now)
+        for (const candidate of matched) {
+          cell = store.cell(tokenKind, 'digest', candidate)
+          if (cell !== undefined) break
+        }
+      }
+      stored = cell?.current
+    } catch (error) {
+      return this.#deny('unavailable', undefined, context, now, this.#failed(error))
+    }
+    const proof = stored && this.#prove(stored, matched, cell, key, active, now)
+    return proof === undefined ? this.#deny('unknown', undefined, context, now) : this.#judge(proof, context, now)
+  }
+
+  /** First sight with a store that has no cells. */
+  async #find(text: string, active: string, key: string, context: VerifyContext, now: number): Promise<Verification> {
+    const candidates = [active, ...furtherKeys(this.#base.keys, text, now)]
+    let stored: Stored<TokenRecord> | undefined
+    try {
+      stored = await this.#base.store.find(tokenKind, 'digest', candidates)
+    } catch (error) {
+      return this.#deny('unavailable', undefined, context, now, this.#failed(error))
+    }
+    const proof = stored && this.#prove(stored, candidates, undefined, key, active, now)
+    return proof === undefined ? this.#deny('unknown', undefined, context, now) : this.#judge(proof, context, now)
+  }
+
+  #prove(
+    stored: Stored<TokenRecord>,
+    matched: readonly string[],
+    cell: Cell<TokenRecord> | undefined,
+    key: string,
+    active: string,
+    now: number,
+  ): Proof | undefined {
+    const version = versionOf(stored.value, matched)
+    if (version === undefined) return undefined
+    const proof = new Proof(stored, version, cell, this.#memo(stored.id, cell), this.#catalog, this.#limits, now)
+    this.#proofs.set(key, proof)
+    const { activeId } = this.#base.keys
+    if (version.digests[activeId] === undefined && version.state !== 'retired') this.addedDigests.add(stored.id, version.n, active)
+    return proof
+  }
+
+  #memo(id: string, cell: Cell<TokenRecord> | undefined): TokenMemo {
+    if (cell !== undefined) {
+      if (cell.memo instanceof TokenMemo) return cell.memo
+      const fresh = new TokenMemo()
+      cell.memo = fresh
+      return fresh
+    }
+    let memo = this.#memos.get(id)
+    if (memo === undefined) {
+      if (this.#memos.size >= this.#cacheSize) this.#memos.delete(this.#memos.keys().next().value as string)
+      memo = new TokenMemo()
+      this.#memos.set(id, memo)
+    }
+    return memo
+  }
+
+  /** A remembered string, on a store with cells: what it may do is read from the live record. */
+  #judgeCell(proof: Proof, cell: Cell<TokenRecord>, key: string, context: VerifyContext, now: number): MaybePromise<Verification> {
+    let stored: Stored<TokenRecord> | undefined
+    try {
+      stored = cell.current
+    } catch (error) {
+      return this.#judgeStale(proof, context, now, error)
+    }
+    if (this.#stale) proof.readAt = now
+    if (stored !== proof.stored && !(stored !== undefined && proof.refresh(stored))) {
+      this.#proofs.delete(key)
+      return this.#deny('unknown', undefined, context, now)
+    }
+    return this.#judge(proof, context, now)
+  }
+
+  /** A remembered string, on a store without cells. */
+  async #readAgain(proof: Proof, key: string, context: VerifyContext, now: number): Promise<Verification> {
+    let stored: Stored<TokenRecord> | undefined
+    try {
+      stored = await this.#base.store.get(tokenKind, proof.stored.id)
+    } catch (error) {
+      return this.#judgeStale(proof, context, now, error)
+    }
+    if (stored === undefined || (stored.revision !== proof.stored.revision && !proof.refresh(stored))) {
+      this.#proofs.delete(key)
+      return this.#deny('unknown', undefined, context, now)
+    }
+    proof.readAt = now
+    return this.#judge(proof, context, now)
+  }
+
+  #judgeStale(proof: Proof, context: VerifyContext, now: number, error: unknown): MaybePromise<Verification> {
+    const usable = this.#stale && now - proof.readAt <= this.#staleIfError
+    const details = this.#failed(error, usable)
+    return usable ? this.#judge(proof, context, now) : this.#deny('unavailable', undefined, context, now, details)
+  }
+
+  /** Everything after the proof, in order. */
+  #judge(proof: Proof, context: VerifyContext, now: number): MaybePromise<Verification> {
+    const { version, policy } = proof
+    const token = proof.stored.value
+    const risk = this.#riskOf(context)
+    if (token.revoked !== undefined || version.state === 'retired') {
+      const ended = token.revoked !== undefined ? 'revoked' : version.ended
+      if (version.state === 'retired' && now - (version.endedAt ?? 0) >= RETIRED_RETENTION) return this.#deny('unknown', undefined, context, now)
+      if (ended === 'revoked') return this.#deny('revoked', proof, context, now, undefined, risk)
+    }
+    if (token.disabled !== undefined) return this.#deny('disabled', proof, context, now, undefined, risk)
+    if (proof.ended || now >= proof.endsAt) {
+      proof.end()
+      return this.#deny('expired', proof, context, now, undefined, risk)
+    }
+    const refusal = firstRefusal(policy, context, this.#catalog)
+    if (refusal !== undefined) {
+      const details = refusal === 'insufficient_scope' ? { missingScopes: missingScopes(policy, context, this.#catalog) } : undefined
+      return this.#deny(refusal, proof, context, now, details, risk)
+    }
+    if (this.#logClosed && this.#usage?.requestLogFull && this.#usage.records('ok', risk)) {
+      return this.#deny('unavailable', proof, context, now, { retryAfterMs: UNAVAILABLE_RETRY }, risk)
+    }
+    const cost = context.cost === undefined ? 1 : parseCost(context.cost)
+    if (policy.policy.rateLimits !== undefined || policy.policy.quota !== undefined) {
+      const limited = this.#limits.reserve(proof.memo, token, cost, now)
+      if (limited instanceof Promise) return limited.then((refused) => this.#conclude(proof, context, now, cost, refused, risk))
+      return this.#conclude(proof, context, now, cost, limited, risk)
+    }
+    return this.#conclude(proof, context, now, cost, undefined, risk)
+  }
+
+  #conclude(proof: Proof, context: VerifyContext, now: number, cost: number, refused: LimitRefusal | undefined, risk: string | undefined): Verification {
+    if (refused !== undefined) {
+      const retryAfterMs = refused.code === 'unavailable' ? UNAVAILABLE_RETRY : refused.retryAfterMs
+      const limits = refused.code === 'unavailable' ? undefined : proof.limitStates(now)
+      return this.#deny(refused.code, proof, context, now, { ...(retryAfterMs !== undefined && { retryAfterMs }), ...(limits && { limits }) }, risk)
+    }
+    const answer = new VerifiedAnswer(proof, context, now, risk)
+    const usage = this.#usage
+    if (usage !== undefined) {
+      const tool = context.tool ?? ''
+      let counter = proof.counter
+      if (counter === undefined || !counter.live || counter.tool !== tool || now >= counter.hour + 3_600_000) {
+        counter = usage.counter(proof.stored.id, proof.version.n, tool, 'ok', now)
+        proof.counter = counter
+      }
+      if (counter !== undefined) {
+        counter.calls += 1
+        counter.cost += cost
+        counter.lastAt = now
+      }
+      if (context.finishLater !== true && usage.records('ok', risk)) this.#log(answer)
+    }
+    if (context.explain === true) Object.assign(answer, { explain: explain(undefined, proof.policy, context) })
+    return answer
+  }
+
+  #deny(code: DenialCode, proof: Proof | undefined, context: VerifyContext, now: number, details?: DenialDetails, risk?: string): Verification {
+    const answer = new DeniedAnswer(code, proof, context, now, risk, details)
+    if (context.explain === true) Object.assign(answer, { explain: explain(code, proof?.policy, context) })
+    const { events } = this.#base
+    const usage = this.#usage
+    if (usage !== undefined) {
+      const counter = usage.counter(proof?.stored.id ?? '', proof?.version.n ?? 0, context.tool ?? '', code, now)
+      if (counter !== undefined) {
+        counter.calls += 1
+        counter.lastAt = now
+      }
+      if (context.finishLater !== true && usage.records(code, risk)) this.#log(answer)
+    }
+    if (events.listenerCount('token.denied') > 0) {
+      const { ip, tool } = context
+      events.emit('token.denied', {
+        code,
+        at: now,
+        ...(proof && { id: proof.stored.id, service: proof.stored.value.service }),
+        ...(ip !== undefined && { ip }),
+        ...(tool !== undefined && { tool }),
+      })
+    }
+    return answer
+  }
+
+  #log(answer: Verification): void {
+    const facts = callFacts(answer)
+    if (facts !== undefined) this.#usage?.log(facts)
+  }
+
+  #riskOf(context: VerifyContext): string | undefined {
+    return this.#catalog === undefined || context.tool === undefined ? undefined : this.#catalog.riskOfTool(context.tool)
+  }
+
+  /** Tells of a store that failed. */
+  #failed(error: unknown, stale = false): DenialDetails {
+    const { events, clock } = this.#base
+    events.emit('store.failed', { code: codeOf(error), stale, at: clock.now() })
+    return { retryAfterMs: UNAVAILABLE_RETRY }
+  }
+}
+
+function choose(field: string, value: unknown, known: readonly string[]): void {
+  if (!known.includes(value as string)) throw new InvalidInputError(field, 'is unknown', `use one of ${known.join(', ')}`)
+}

@@ -1,0 +1,131 @@
+import type { KeyObject } from 'node:crypto'
+import type { Clock } from '../kernel/clock.ts'
+import { InvalidInputError } from '../kernel/errors.ts'
+import { deepFreeze, type Kind, nextRevision, type Stored, type Tombstone } from '../kernel/kind.ts'
+import type { Random } from '../kernel/random.ts'
+import { StaleRevisionError } from './errors.ts'
+import { createLink, dataDigest, type JournalEntry, type JournalFacts, type Link, tagEntry } from './journal-link.ts'
+import type { Expectation, TokenStore, Write } from './token-store.ts'
+
+/** Who changes something, and why; taken by every changing call. */
+export interface Attribution {
+  /** Who: at most 256 characters. Default `system`. */
+  readonly actor?: string | undefined
+  /** Why: at most 1024 characters. */
+  readonly reason?: string | undefined
+}
+
+/** A change of one journaled record. */
+export interface Change<T = unknown> {
+  readonly kind: Kind<T>
+  readonly id: string
+  /** The revision that was read; 0 = there must be none. */
+  readonly revision: number
+  /** The new record, or what is to remain of it. */
+  readonly to: { readonly value: T } | { readonly tombstone: Tombstone }
+  /** What is done, such as `token.rotated`. */
+  readonly action: string
+  /** What else the journal should tell; never a secret. */
+  readonly detail?: JournalFacts['detail']
+}
+
+/** What {@link Commits} is made from. */
+export interface CommitsOptions {
+  readonly store: TokenStore
+  /** The journal subkey. */
+  readonly journalKey: KeyObject
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** The one way in which records are changed: with expectation, journal entry and tag, in one commit. */
+export class Commits {
+  readonly #store: TokenStore
+  readonly #key: KeyObject
+  readonly #link: Link
+  readonly #clock: Clock
+  readonly #random: Random
+
+  /** @param options - the store, the journal key, time and randomness */
+  constructor(options: CommitsOptions) {
+    this.#store = options.store
+    this.#key = options.journalKey
+    this.#link = createLink(options.journalKey)
+    this.#clock = options.clock
+    this.#random = options.random
+  }
+
+  /**
+   * Writes changes and unjournaled rows together, or nothing.
+   *
+   * @returns the changed records as they now stand (a tombstone as `undefined`)
+   * @throws StaleRevisionError when a record has changed since it was read
+   * @throws UniqueConflictError when a key is taken
+   */
+  async write<T>(by: Attribution, changes: readonly Change<T>[], rows: readonly Write[] = []): Promise<(Stored<T> | undefined)[]> {
+    const id = Buffer.from(this.#random.bytes(12)).toString('base64url')
+    const at = this.#clock.now()
+    const expect: Expectation[] = []
+    const write: Write[] = []
+    const journal: JournalEntry[] = []
+    for (const change of changes) {
+      if ('value' in change.to) deepFreeze(change.to.value)
+      expect.push({ kind: change.kind, id: change.id, revision: change.revision })
+      write.push({ kind: change.kind, id: change.id, ...change.to })
+      journal.push(
+        tagEntry(this.#key, {
+          id: `${id}.${journal.length}`,
+          at,
+          actor: by.actor ?? 'system',
+          action: change.action,
+          kind: change.kind.name,
+          subject: change.id,
+          revision: nextRevision(change.revision),
+          data: dataDigest(JSON.stringify('value' in change.to ? change.to.value : change.to.tombstone)),
+          ...(by.reason !== undefined && { reason: by.reason }),
+          ...(change.detail && { detail: change.detail }),
+        }),
+      )
+    }
+    for (const row of rows) write.push(row)
+    const { revisions } = await this.#store.commit({ id, expect, write, journal, link: this.#link })
+    return changes.map((change, i) =>
+      'value' in change.to ? { id: change.id, revision: revisions[i] as number, value: change.to.value } : undefined,
+    )
+  }
+}
+
+/** How often a change is repeated when another writer was faster. */
+const STALE_ATTEMPTS = 10
+
+/**
+ * Repeats `change` while it loses the race against other writers. It must read anew each time.
+ *
+ * @throws StaleRevisionError when it has lost ten times
+ */
+export async function retryStale<T>(change: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await change()
+    } catch (error) {
+      if (!(error instanceof StaleRevisionError) || attempt >= STALE_ATTEMPTS) throw error
+    }
+  }
+}
+
+/**
+ * Checks who and why.
+ *
+ * @throws InvalidInputError for anything but short texts
+ */
+export function checkAttribution(by: Attribution | undefined): Attribution {
+  if (by === undefined) return {}
+  for (const [field, limit] of [['actor', 256], ['reason', 1024]] as const) {
+    const value: unknown = by[field]
+    if (value === undefined) continue
+    if (typeof value !== 'string' || value === '' || value.length > limit) {
+      throw new InvalidInputError(field, `must be a text of 1 to ${limit} characters`, 'leave it out, or shorten it')
+    }
+  }
+  return { actor: by.actor, reason: by.reason }
+}

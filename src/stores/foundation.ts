@@ -1,0 +1,80 @@
+import { type Clock, systemClock } from '../kernel/clock.ts'
+import { Emitter, type EventSink } from '../kernel/emitter.ts'
+import { InvalidInputError } from '../kernel/errors.ts'
+import { type Random, systemRandom } from '../kernel/random.ts'
+import { type KeyInput, KeyRing } from '../tokens/key-ring.ts'
+import { Commits } from './commit.ts'
+import { checkKeys } from './key-check.ts'
+import type { TokenStore } from './token-store.ts'
+
+/** What every service stands on. Pass the same store, keys and events to services that belong together. */
+export interface FoundationOptions<Events extends object> {
+  /** Where the records are. */
+  readonly store: TokenStore
+  /** A secret of at least 32 bytes (`generateSecret()` makes one), several keys with the active one first, or a ring. */
+  readonly keys: string | readonly KeyInput[] | KeyRing
+  /** Default: the system's. */
+  readonly clock?: Clock | undefined
+  /** Default: the system's. */
+  readonly random?: Random | undefined
+  /** Where events go. Default: an emitter of its own. */
+  readonly events?: EventSink<Events> | undefined
+}
+
+/** What a service stands on: options of its own, or a foundation that it shares. */
+export type FoundationSource<Events extends object> = FoundationOptions<Events> | { readonly foundation: Foundation<Events> }
+
+/** Store, keys, time, randomness and events, checked and complete, with the one way to change records. */
+export class Foundation<Events extends object> {
+  readonly store: TokenStore
+  readonly keys: KeyRing
+  readonly clock: Clock
+  readonly random: Random
+  readonly events: EventSink<Events>
+  readonly commits: Commits
+  #ready: Promise<void> | undefined
+  #isReady = false
+
+  private constructor(options: FoundationOptions<Events>) {
+    this.store = options.store
+    this.keys = KeyRing.from(options.keys)
+    this.clock = options.clock ?? systemClock()
+    this.random = options.random ?? systemRandom()
+    this.events = options.events ?? new Emitter<Events>()
+    const { store, clock, random } = this
+    this.commits = new Commits({ store, clock, random, journalKey: this.keys.subkey('journal') })
+  }
+
+  /**
+   * The shared foundation, or a new one of these options.
+   *
+   * @throws InvalidInputError for a missing store or bad keys
+   */
+  static of<Events extends object>(options: FoundationSource<Events>): Foundation<Events> {
+    if (options !== null && typeof options === 'object' && 'foundation' in options) return options.foundation
+    if (typeof options?.store?.commit !== 'function') {
+      throw new InvalidInputError('store', 'is not a TokenStore', 'pass a MemoryTokenStore, a FileTokenStore or an adapter of your own')
+    }
+    return new Foundation(options)
+  }
+
+  /**
+   * Checks the key ring against the store, once; later calls answer `undefined` at once.
+   *
+   * @throws KeyRingMismatchError, KeyInUseError
+   */
+  ready(): Promise<void> | undefined {
+    if (this.#isReady) return undefined
+    this.#ready ??= checkKeys(this.store, this.keys, this.clock, this.random).then(
+      () => {
+        this.#isReady = true
+      },
+      (error: unknown) => {
+        // The next call tries anew: the store may only have been out of reach.
+        this.#ready = undefined
+        throw error
+      },
+    )
+    return this.#ready
+  }
+}

@@ -1,0 +1,187 @@
+import { crc32 } from 'node:zlib'
+import { InvalidInputError } from '../kernel/errors.ts'
+import type { Random } from '../kernel/random.ts'
+import { alphabetOf, type Charset, isPrintable, sample } from './alphabet.ts'
+
+/** The presets of token forms. `imported` marks tokens that another system made. */
+export type TokenType = 'api_key' | 'github' | 'oauth' | 'jwt' | 'imported'
+
+/** How the tokens of one record look. Interned: records of one form share one object. */
+export interface TokenFormat {
+  readonly type: TokenType
+  /** What every token begins with; may hold underscores. */
+  readonly prefix: string
+  readonly charset: Charset
+  /** Characters after the prefix, checksum included. */
+  readonly length: number
+  readonly checksum: boolean
+  /** Whether an encrypted copy of the text is kept. */
+  readonly retrievable: boolean
+}
+
+/** What a caller may say of a token's form. */
+export interface FormatInput {
+  /** A preset. Default `api_key`. */
+  readonly type?: Exclude<TokenType, 'imported'> | undefined
+  /** `[A-Za-z0-9_-]`, at most 32 characters. Default: none, `ghp_` for `github`. */
+  readonly prefix?: string | undefined
+  /** Characters after the prefix, checksum included. Default: the preset's. */
+  readonly length?: number | undefined
+  /** Default: the preset's. */
+  readonly charset?: Charset | undefined
+  /** Whether the token ends in a CRC32 that tells a typo without a look-up. Default: on where 128 random bits stay. */
+  readonly checksum?: boolean | undefined
+  /** Keep an encrypted copy, so that the text can be read back. Default false; true for `jwt`. */
+  readonly retrievable?: boolean | undefined
+  /** Allow less than 128 random bits. Default false. */
+  readonly allowWeak?: boolean | undefined
+}
+
+/** An opaque token is at most this long, prefix included. */
+export const MAX_OPAQUE_LENGTH = 512
+/** A signed token is at most this long. */
+export const MAX_SIGNED_LENGTH = 8192
+/** Random bits that a token must have unless weak ones are allowed. */
+export const MIN_BITS = 128
+
+const PRESETS = {
+  api_key: { prefix: '', charset: 'alphanumeric', length: 64, checksum: undefined, retrievable: false },
+  github: { prefix: 'ghp_', charset: 'alphanumeric', length: 36, checksum: true, retrievable: false },
+  oauth: { prefix: '', charset: 'base64url', length: 64, checksum: false, retrievable: false },
+  jwt: { prefix: '', charset: 'base64url', length: 86, checksum: false, retrievable: true },
+} as const satisfies { [type: string]: { charset: Charset; [option: string]: unknown } }
+
+/**
+ * The format that a caller asks for, complete and checked.
+ *
+ * @throws InvalidInputError for an unknown type, a bad prefix or alphabet, a length that is too large, or too few bits
+ */
+export function parseFormat(input: FormatInput): TokenFormat {
+  const type = input.type ?? 'api_key'
+  if (!Object.hasOwn(PRESETS, type)) {
+    throw new InvalidInputError('type', 'is not a known token type', `use one of ${Object.keys(PRESETS).join(', ')}`)
+  }
+  const preset = PRESETS[type]
+  const prefix = input.prefix ?? preset.prefix
+  checkPrefix('prefix', prefix)
+  const charset = input.charset ?? preset.charset
+  const alphabet = alphabetOf(charset)
+  const length = input.length ?? preset.length
+  if (type === 'github' && (length !== 36 || charset !== 'alphanumeric' || input.checksum === false)) {
+    throw new InvalidInputError('type', 'github has a fixed form: 30 characters and 6 of checksum', "drop length, charset and checksum, or use type 'api_key'")
+  }
+  if (!Number.isInteger(length) || length < 1 || prefix.length + length > MAX_OPAQUE_LENGTH) {
+    throw new InvalidInputError('length', `must be a whole number from 1 to ${MAX_OPAQUE_LENGTH - prefix.length}`, 'leave it out for the default')
+  }
+  const bits = (symbols: number) => symbols * Math.log2(alphabet.length)
+  const width = checksumWidth(alphabet)
+  const needed = input.allowWeak === true ? 1 : MIN_BITS
+  const checksum = input.checksum ?? preset.checksum ?? bits(length - width) >= MIN_BITS
+  if (typeof checksum !== 'boolean') throw new InvalidInputError('checksum', 'must be true or false', 'leave it out for the default')
+  const random = checksum ? length - width : length
+  if (bits(random) < needed) {
+    const least = Math.ceil(MIN_BITS / Math.log2(alphabet.length)) + (checksum ? width : 0)
+    throw new InvalidInputError('length', `gives ${Math.max(0, Math.floor(bits(random)))} random bits, fewer than ${MIN_BITS}`, `use at least ${least} characters, or set allowWeak`)
+  }
+  const retrievable = input.retrievable ?? preset.retrievable
+  if (typeof retrievable !== 'boolean') throw new InvalidInputError('retrievable', 'must be true or false', 'leave it out for the default')
+  return internFormat({ type, prefix, charset, length, checksum, retrievable })
+}
+
+/**
+ * Checks a prefix.
+ *
+ * @throws InvalidInputError unless it is up to 32 characters of `[A-Za-z0-9_-]`
+ */
+export function checkPrefix(field: string, prefix: unknown): asserts prefix is string {
+  if (typeof prefix !== 'string' || prefix.length > 32 || !/^[A-Za-z0-9_-]*$/.test(prefix)) {
+    throw new InvalidInputError(field, 'must be at most 32 letters, digits, underscores and hyphens', "write for example 'sk_live_'")
+  }
+}
+
+/** A fresh token of this format. */
+export function generateText(format: TokenFormat, random: Random): string {
+  // A signing secret is 64 whole bytes, so that a strict decoder finds no stray bits in its last character.
+  if (format.type === 'jwt' && format.charset === 'base64url' && format.length === 86) {
+    return format.prefix + Buffer.from(random.bytes(64)).toString('base64url')
+  }
+  const alphabet = alphabetOf(format.charset)
+  const drawn = format.checksum ? format.length - checksumWidth(alphabet) : format.length
+  for (;;) {
+    const body = sample(alphabet, drawn, random)
+    const text = format.checksum ? format.prefix + body + checksumOf(format, alphabet, body) : format.prefix + body
+    if (!hasSignedForm(text)) return text
+  }
+}
+
+/** Whether a text carries this format's checksum. Tells typos, proves nothing. */
+export function checksumMatches(format: TokenFormat, text: string): boolean {
+  const alphabet = alphabetOf(format.charset)
+  const end = text.length - checksumWidth(alphabet)
+  if (text.length !== format.prefix.length + format.length) return false
+  return text.endsWith(checksumOf(format, alphabet, text.slice(format.prefix.length, end)))
+}
+
+/** Whether a text could have been drawn in this format: prefix, length, symbols and checksum. */
+export function matchesFormat(format: TokenFormat, text: string): boolean {
+  if (!text.startsWith(format.prefix) || text.length !== format.prefix.length + format.length || hasSignedForm(text)) return false
+  const alphabet = alphabetOf(format.charset)
+  for (let i = format.prefix.length; i < text.length; i++) if (!alphabet.includes(text[i] as string)) return false
+  return !format.checksum || checksumMatches(format, text)
+}
+
+/** What a token shows of itself in lists: the prefix and six characters, fewer where six would give too much away. */
+export function previewOf(format: TokenFormat, text: string): string {
+  const shown = Math.min(6, Math.floor(format.length / 4))
+  return text.slice(0, format.prefix.length + shown)
+}
+
+/** Whether a text has the form of a signed token: `v1.x.y`, or three base64url parts that start with `eyJ`. */
+export function hasSignedForm(text: string): boolean {
+  if (!text.startsWith('v1.') && !text.startsWith('eyJ')) return false
+  const first = text.indexOf('.')
+  const second = text.indexOf('.', first + 1)
+  return first > 0 && second > first + 1 && second < text.length - 1 && text.indexOf('.', second + 1) === -1
+}
+
+/** Whether a presented text can be a token at all: printable ASCII without spaces, and not too long for its form. */
+export function isWellFormed(text: string): boolean {
+  const length = text.length
+  if (length === 0 || length > MAX_SIGNED_LENGTH) return false
+  if (length > MAX_OPAQUE_LENGTH && !hasSignedForm(text)) return false
+  return isPrintable(text)
+}
+
+/** How many symbols of an alphabet hold 32 bits. */
+export function checksumWidth(alphabet: string): number {
+  return Math.ceil(32 / Math.log2(alphabet.length))
+}
+
+/** GitHub's checksum is over the random part only (its layout of 2021); ours is over the prefix too. */
+function checksumOf(format: TokenFormat, alphabet: string, body: string): string {
+  let rest = crc32(format.type === 'github' ? body : format.prefix + body)
+  let text = ''
+  for (let i = checksumWidth(alphabet); i > 0; i--) {
+    text = alphabet[rest % alphabet.length] + text
+    rest = Math.floor(rest / alphabet.length)
+  }
+  return text
+}
+
+const formats = new Map<string, TokenFormat>()
+
+/** The shared object of a format. */
+export function internFormat(format: TokenFormat): TokenFormat {
+  const charset = typeof format.charset === 'string' ? format.charset : `:${format.charset.alphabet}`
+  const key = `${format.type} ${format.prefix} ${charset} ${format.length} ${format.checksum} ${format.retrievable}`
+  const known = formats.get(key)
+  if (known !== undefined) return known
+  if (formats.size >= 1024) formats.clear()
+  const fresh = Object.freeze({
+    ...format,
+    charset: typeof format.charset === 'string' ? format.charset : Object.freeze({ alphabet: format.charset.alphabet }),
+  })
+  formats.set(key, fresh)
+  return fresh
+}
+

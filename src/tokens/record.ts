@@ -1,0 +1,178 @@
+import type { JsonObject } from '../kernel/bytes.ts'
+import { type Kind, NEVER, type OrderKey } from '../kernel/kind.ts'
+import { digestKeys } from './digest.ts'
+import { internFormat, type TokenFormat } from './format.ts'
+import { internPolicy, type Policy } from './policy.ts'
+import { currentOf, endOf, type Lifetime, lastEnd, nextHousekeeping, type Version } from './versions.ts'
+
+/** A version of a token as it is stored: what proves it, never its text. */
+export interface TokenVersion extends Version {
+  /** The first characters of the text; empty where it was never known. */
+  readonly preview: string
+  /** Digests of the text by key id, or by `:scheme` for imported ones. */
+  readonly digests: { readonly [keyId: string]: string }
+  /** The encrypted text, only of retrievable tokens. */
+  readonly sealed?: string
+}
+
+/** When and why something was done to a token. */
+export interface Mark {
+  readonly at: number
+  readonly reason?: string
+}
+
+/** What the host says about a token. */
+export interface About {
+  readonly owner?: string
+  readonly description?: string
+  readonly tags?: readonly string[]
+  readonly metadata?: JsonObject
+}
+
+/** A version's digests stay known this long after its end, so that it answers `expired` or `revoked`, ms. */
+export const RETIRED_RETENTION = 30 * 86_400_000
+
+/** The lifetime of a token's versions, with the grace that a rotation gives by default. */
+export interface TokenLifetime extends Lifetime {
+  /** Default grace of a rotation, ms. */
+  readonly grace?: number
+}
+
+/**
+ * A token as it is stored. What most tokens lack is in objects of its own (`lifetime`, `about`), and what many share
+ * is shared (`format`, `policy`): a million of them must fit into memory.
+ */
+export interface TokenRecord {
+  readonly id: string
+  readonly service: string
+  readonly format: TokenFormat
+  readonly policy: Policy
+  readonly createdAt: number
+  /** Newest last. */
+  readonly versions: readonly TokenVersion[]
+  /** When the record last changed; absent = never since it was made. */
+  readonly updatedAt?: number
+  readonly lifetime?: TokenLifetime
+  readonly about?: About
+  readonly disabled?: Mark
+  readonly revoked?: Mark
+  /** Set when an expired record gave its name to a new token. */
+  readonly nameReleased?: true
+  /** The last expiry warning that was sent for the current version, days before its end. */
+  readonly warnedDays?: number
+}
+
+/** The order indexes of tokens; each serves one sort of query as a range. */
+export type TokenOrder =
+  | 'created'
+  | 'rotated'
+  | 'ends'
+  | 'warning'
+  | 'grace'
+  | 'pendingUntil'
+  | 'housekeeping'
+  | 'removable'
+  | 'owner'
+  | 'level'
+  | 'type'
+  | 'status'
+  | 'tag'
+  | 'keyId'
+  | 'scheme'
+
+/** The stored status; `expired` is a matter of time and is told by the index `ends`. */
+export function statusOf(record: TokenRecord): 'active' | 'disabled' | 'revoked' {
+  return record.revoked !== undefined ? 'revoked' : record.disabled !== undefined ? 'disabled' : 'active'
+}
+
+/** When the token ends for good, epoch ms; `Infinity` when no end is set. A revoked one ended then. */
+export function endOfToken(record: TokenRecord): number {
+  return record.revoked === undefined ? lastEnd(record.versions, record.lifetime) : record.revoked.at
+}
+
+/** Expiry is announced this many days ahead, where the version lives longer than that. */
+const WARNING_DAYS: readonly number[] = [14, 3, 1]
+
+/** The next expiry warning of a token's current version; `undefined` when there is none to come. */
+export function nextWarning(token: TokenRecord): { readonly at: number; readonly days: number; readonly endsAt: number } | undefined {
+  if (token.revoked !== undefined) return undefined
+  const current = currentOf(token.versions)
+  const endsAt = endOf(current, token.lifetime)
+  if (!Number.isFinite(endsAt)) return undefined
+  for (const days of WARNING_DAYS) {
+    const at = endsAt - days * 86_400_000
+    if (at > current.createdAt && (token.warnedDays === undefined || days < token.warnedDays)) return { at, days, endsAt }
+  }
+  return undefined
+}
+
+/** Tokens: found by the digests of their versions and by name. */
+export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
+  name: 'token',
+  schema: 1,
+  journaled: true,
+  unique: {
+    digest: (token) => {
+      const only = token.versions.length === 1 ? token.versions[0] : undefined
+      return only === undefined ? token.versions.flatMap((v) => digestKeys(v.digests)) : digestKeys(only.digests)
+    },
+    service: (token) => (token.revoked !== undefined || token.nameReleased ? [] : [token.service]),
+  },
+  order: {
+    created: (token) => ({ at: token.createdAt }),
+    rotated: (token) => (token.revoked === undefined ? { at: currentOf(token.versions).createdAt } : undefined),
+    ends: (token) => (token.revoked === undefined ? finite(endOf(currentOf(token.versions), token.lifetime)) : undefined),
+    warning: (token) => {
+      const next = nextWarning(token)
+      return next === undefined ? undefined : { at: next.at }
+    },
+    grace: (token) => earliest(token.versions, 'graceUntil'),
+    pendingUntil: (token) => earliest(token.versions, 'pendingUntil'),
+    housekeeping: (token) => {
+      const at = nextHousekeeping(token.versions, RETIRED_RETENTION)
+      return at === undefined ? undefined : { at }
+    },
+    removable: (token) => finite(endOfToken(token)),
+    owner: (token) => (token.about?.owner === undefined ? undefined : { in: token.about.owner, at: token.createdAt }),
+    level: (token) => ({ in: token.policy.level, at: token.createdAt }),
+    type: (token) => ({ in: token.format.type, at: token.createdAt }),
+    status: (token) => ({ in: statusOf(token), at: token.createdAt }),
+    tag: (token) => token.about?.tags?.map((tag) => ({ in: tag, at: token.createdAt })),
+    keyId: (token) => proofs(token, (id) => !id.startsWith(':')),
+    scheme: (token) => proofs(token, (id) => id.startsWith(':')),
+  },
+  keeps: 'digest',
+  merge: (here, archived) => {
+    if (here === undefined) return archived
+    if ('versions' in here && here.revoked === undefined && archived.revoked !== undefined) {
+      return { ...here, revoked: archived.revoked }
+    }
+    return undefined
+  },
+  revive: (token) => ({ ...token, format: internFormat(token.format), policy: internPolicy(token.policy) }),
+}
+
+function finite(at: number): OrderKey | undefined {
+  return Number.isFinite(at) ? { at } : undefined
+}
+
+function earliest(versions: readonly TokenVersion[], field: 'graceUntil' | 'pendingUntil'): OrderKey | undefined {
+  let at: number | undefined
+  for (const v of versions) {
+    const end = v.state === 'retired' ? undefined : v[field]
+    if (end !== undefined && (at === undefined || end < at)) at = end
+  }
+  return at === undefined ? undefined : { at }
+}
+
+/** Who can prove a live version: by key or scheme, at the end of the last version that hangs on it. */
+function proofs(token: TokenRecord, wanted: (id: string) => boolean): OrderKey | OrderKey[] | undefined {
+  if (token.revoked !== undefined) return undefined
+  const ends = new Map<string, number>()
+  for (const version of token.versions) {
+    if (version.state === 'retired') continue
+    const end = Math.min(endOf(version, token.lifetime), NEVER)
+    for (const id in version.digests) if (wanted(id)) ends.set(id, Math.max(ends.get(id) ?? 0, end))
+  }
+  return ends.size === 0 ? undefined : [...ends].map(([id, at]) => ({ in: id, at }))
+}

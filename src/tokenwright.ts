@@ -1,0 +1,293 @@
+import type { RateLimiter } from './access/rate-limiter.ts'
+import { defineScopes, type ScopeCatalog, type ScopeDefinitions } from './access/scope-catalog.ts'
+import { Scheduler } from './automation/scheduler.ts'
+import type { TokenEvents } from './catalogue.ts'
+import { ExpiryWarnings } from './issuing/expiry-warnings.ts'
+import { type Generated, type GenerateDefaults, type GenerateInput, Generator, type ImportInput } from './issuing/generator.ts'
+import { KeyManager } from './issuing/key-manager.ts'
+import type { TokenRef } from './issuing/lookup.ts'
+import { type CleanupReport, type ListInput, Registry, type RevokeOptions, type RevokeTarget, type UpdateInput } from './issuing/registry.ts'
+import { type FailMode, Verifier } from './issuing/verifier.ts'
+import type { Clock } from './kernel/clock.ts'
+import { type Duration, parseDuration } from './kernel/duration.ts'
+import { Emitter } from './kernel/emitter.ts'
+import { codeOf, InvalidInputError } from './kernel/errors.ts'
+import { checkFields } from './kernel/fields.ts'
+import type { Random } from './kernel/random.ts'
+import { type Rotated, type RotateOptions, Rotator } from './rotation/rotator.ts'
+import type { Attribution } from './stores/commit.ts'
+import { Foundation } from './stores/foundation.ts'
+import type { Page, TokenStore } from './stores/token-store.ts'
+import type { FormatInput } from './tokens/format.ts'
+import type { KeyInput, KeyRing } from './tokens/key-ring.ts'
+import { KnownFormats } from './tokens/known-formats.ts'
+import { RETIRED_RETENTION } from './tokens/record.ts'
+import type { TokenView } from './tokens/token-view.ts'
+import type { Verification, VerifyContext } from './tokens/verification.ts'
+import { type UsageOptions, UsageTracker } from './usage/usage-tracker.ts'
+
+/** What a {@link Tokenwright} is made from. Only `store` and `keys` have no default. */
+export interface TokenwrightOptions {
+  /** Where the records are. */
+  readonly store: TokenStore
+  /** A secret of at least 32 bytes (`generateSecret()` makes one), several keys with the active one first, or a ring. */
+  readonly keys: string | readonly KeyInput[] | KeyRing
+  /** Default: the system's. */
+  readonly clock?: Clock | undefined
+  /** Default: the system's. */
+  readonly random?: Random | undefined
+  /** Default: an emitter of its own. */
+  readonly events?: Emitter<TokenEvents> | undefined
+  /** The known scopes with their risk and tools; with it, unknown scopes are refused. */
+  readonly scopes?: ScopeCatalog | ScopeDefinitions | undefined
+  /** Forms with a prefix all of whose tokens carry a checksum: a typo is refused without a look-up. */
+  readonly formats?: readonly FormatInput[] | undefined
+  /** What new tokens get where the caller doesn't say. */
+  readonly defaults?: GenerateDefaults | undefined
+  /** Limits shared with other processes. Default: this process's own. */
+  readonly limiter?: RateLimiter | undefined
+  /** What to do when the store, the limiter or the request log doesn't answer. */
+  readonly failMode?: FailMode | undefined
+  /** What of the calls is written down. */
+  readonly usage?: UsageOptions | undefined
+  /** How long ended tokens stay before `tick()` removes them. Default 30 d; `false` = never by itself. */
+  readonly retention?: Duration | false | undefined
+  /** How often the scheduler ticks. Default 5 s. */
+  readonly tickInterval?: Duration | undefined
+  /** How many proved strings are remembered, by their SHA-256. Default 65,536. */
+  readonly cacheSize?: number | undefined
+}
+
+/** How one part of the whole is. */
+export interface HealthSource {
+  readonly status: 'healthy' | 'degraded' | 'unhealthy' | 'unknown'
+  /** In plain words, when it isn't healthy. */
+  readonly reasons: readonly string[]
+}
+
+/** How the whole is: the worst of its parts. */
+export interface Health extends HealthSource {
+  readonly sources: { readonly [name: string]: HealthSource }
+}
+
+/** What one turn of {@link Tokenwright.tick} did. */
+export interface TickReport {
+  /** Expiry warnings sent. */
+  readonly warned: number
+  /** What was removed and put away; absent when it wasn't due. */
+  readonly cleanup?: CleanupReport
+}
+
+const OPTIONS = ['store', 'keys', 'clock', 'random', 'events', 'scopes', 'formats', 'defaults', 'limiter', 'failMode', 'usage', 'retention', 'tickInterval', 'cacheSize']
+const CLEANUP_EVERY = 3_600_000
+const RANKS = ['healthy', 'unknown', 'degraded', 'unhealthy'] as const
+
+/**
+ * The front door: makes the services, wires them together, and has a short cut to each of the usual calls.
+ *
+ * @example
+ * ```ts
+ * const tokens = new Tokenwright({ store: new MemoryTokenStore(), keys: generateSecret() })
+ * const { token } = await tokens.generate({ service: 'MY_API', scopes: ['orders:read'], expiresIn: '30d' })
+ * const answer = await tokens.verify(token, { scopes: ['orders:read'] })
+ * console.log(answer.ok) // true
+ * await tokens.close()
+ * ```
+ */
+export class Tokenwright {
+  readonly events: Emitter<TokenEvents>
+  readonly clock: Clock
+  readonly generator: Generator
+  readonly registry: Registry
+  readonly verifier: Verifier
+  readonly rotator: Rotator
+  readonly keys: KeyManager
+  readonly usage: UsageTracker
+  readonly scheduler: Scheduler
+  readonly #base: Foundation<TokenEvents>
+  readonly #warnings: ExpiryWarnings
+  readonly #retention: number | undefined
+  readonly #health = new Map<string, () => HealthSource | Promise<HealthSource>>()
+  readonly #stopListening: () => void
+  #nextCleanup = 0
+  #ticking: Promise<TickReport> | undefined
+  #closing: Promise<void> | undefined
+
+  /**
+   * @param options - a store, keys, and what is to differ from the defaults
+   * @throws InvalidInputError for bad options, naming the field
+   */
+  constructor(options: TokenwrightOptions) {
+    checkFields('options', options, OPTIONS)
+    this.events = options.events ?? new Emitter<TokenEvents>()
+    const base = Foundation.of<TokenEvents>({ ...options, events: this.events })
+    this.#base = base
+    this.clock = base.clock
+    const { store, clock, random, events } = base
+    const scopes = options.scopes === undefined ? undefined : 'expand' in options.scopes ? options.scopes : defineScopes(options.scopes)
+    const formats = new KnownFormats(options.formats)
+    const shared = { foundation: base, scopes, formats, defaults: options.defaults }
+    this.usage = new UsageTracker({ ...options.usage, store, clock, random, events })
+    this.generator = new Generator(shared)
+    this.registry = new Registry(shared)
+    const { limiter, failMode, cacheSize } = options
+    this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize })
+    this.rotator = new Rotator(shared)
+    this.keys = new KeyManager(base)
+    this.#warnings = new ExpiryWarnings(base)
+    const { retention = RETIRED_RETENTION } = options
+    this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
+    this.scheduler = new Scheduler({ clock, interval: options.tickInterval, tick: () => this.tick() })
+    this.#stopListening = clock.onJump((event) => events.emit('clock.jumped', event))
+    this.healthSource('store', async () => {
+      await store.time()
+      return { status: 'healthy', reasons: [] }
+    })
+    this.healthSource('usage', () => this.#usageHealth())
+  }
+
+  /** Makes a token: {@link Generator.generate}. */
+  generate(input: GenerateInput): Promise<Generated> {
+    return this.generator.generate(input)
+  }
+
+  /** Takes over a token that another system made: {@link Generator.import}. */
+  import(input: ImportInput): Promise<TokenView> {
+    return this.generator.import(input)
+  }
+
+  /** Checks a string: {@link Verifier.verify}. */
+  verify(presented: unknown, context?: VerifyContext): Promise<Verification> {
+    return this.verifier.verify(presented, context)
+  }
+
+  /** Gives a token a new version: {@link Rotator.rotate}. */
+  rotate(ref: TokenRef, options?: RotateOptions): Promise<Rotated> {
+    return this.rotator.rotate(ref, options)
+  }
+
+  /** Changes what a token may do: {@link Registry.update}. */
+  update(ref: TokenRef, input: UpdateInput): Promise<TokenView> {
+    return this.registry.update(ref, input)
+  }
+
+  /** Ends tokens for good: {@link Registry.revoke}. */
+  revoke(target: RevokeTarget, options?: RevokeOptions): Promise<TokenView[]> {
+    return this.registry.revoke(target, options)
+  }
+
+  /** Refuses a token until it is enabled: {@link Registry.disable}. */
+  disable(ref: TokenRef, input?: Attribution): Promise<TokenView> {
+    return this.registry.disable(ref, input)
+  }
+
+  /** Lets a disabled token verify again: {@link Registry.enable}. */
+  enable(ref: TokenRef, input?: Attribution): Promise<TokenView> {
+    return this.registry.enable(ref, input)
+  }
+
+  /** Reads one token: {@link Registry.get}. */
+  get(ref: TokenRef): Promise<TokenView | undefined> {
+    return this.registry.get(ref)
+  }
+
+  /** Reads a page of tokens: {@link Registry.list}. */
+  list(input?: ListInput): Promise<Page<TokenView>> {
+    return this.registry.list(input)
+  }
+
+  /** Removes what ended long ago: {@link Registry.cleanup}. */
+  cleanup(options?: Attribution & { readonly retention?: Duration | undefined }): Promise<CleanupReport> {
+    return this.registry.cleanup(options)
+  }
+
+  /**
+   * Does all that is due: flushes usage and added digests, sends expiry warnings, and once an hour cleans up. For hosts
+   * with a timer of their own; `scheduler.start()` calls it for the others. Never throws: a part that fails is a
+   * `tick.failed` event, and the others run. Concurrent calls share one turn.
+   *
+   * @param now - the instant that decides what is due, epoch ms. Default: the clock's
+   * @event tick.failed
+   */
+  tick(now: number = this.clock.now()): Promise<TickReport> {
+    this.#ticking ??= this.#tick(now).finally(() => {
+      this.#ticking = undefined
+    })
+    return this.#ticking
+  }
+
+  /**
+   * Adds a source to {@link Tokenwright.health}. One that throws or rejects counts as `unknown`.
+   *
+   * @throws InvalidInputError when there is a source of that name
+   */
+  healthSource(name: string, source: () => HealthSource | Promise<HealthSource>): void {
+    if (this.#health.has(name)) throw new InvalidInputError('name', `'${name.slice(0, 64)}' is taken`, 'choose another name')
+    this.#health.set(name, source)
+  }
+
+  /** Asks every source. Never throws: what can't be known is `unknown`, not healthy. */
+  async health(): Promise<Health> {
+    const sources: Record<string, HealthSource> = {}
+    const asked = [...this.#health].map(async ([name, source]) => {
+      try {
+        sources[name] = await source()
+      } catch (error) {
+        sources[name] = { status: 'unknown', reasons: [`it can't be asked (${codeOf(error)})`] }
+      }
+    })
+    await Promise.all(asked)
+    const worst = Math.max(...Object.values(sources).map((source) => RANKS.indexOf(source.status)))
+    const reasons = Object.entries(sources).flatMap(([name, source]) => source.reasons.map((reason) => `${name}: ${reason}`))
+    return { status: RANKS[worst] ?? 'unknown', reasons, sources }
+  }
+
+  /**
+   * Stops the scheduler, writes what is buffered, and closes the store. Concurrent and later calls share one closing.
+   *
+   * @throws StoreError when what is buffered can't be written; the store is closed all the same
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#stopListening()
+    await this.scheduler.stop()
+    await this.#ticking
+    try {
+      await this.usage.flush()
+      while (this.verifier.addedDigests.size > 0) await this.verifier.addedDigests.flush()
+    } finally {
+      await this.#base.store.close()
+    }
+  }
+
+  async #tick(now: number): Promise<TickReport> {
+    await this.usage.tick(now)
+    await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
+    const warned = await this.#part('expiry warnings', now, () => this.#warnings.tick(now))
+    if (this.#retention === undefined || now < this.#nextCleanup) return { warned: warned ?? 0 }
+    const retention = this.#retention
+    const cleanup = await this.#part('cleanup', now, () => this.registry.cleanup({ retention }))
+    if (cleanup === undefined) return { warned: warned ?? 0 }
+    if (!cleanup.more) this.#nextCleanup = now + CLEANUP_EVERY
+    return { warned: warned ?? 0, cleanup }
+  }
+
+  async #part<T>(part: string, at: number, work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work()
+    } catch (error) {
+      this.events.emit('tick.failed', { part, code: codeOf(error), at })
+      return undefined
+    }
+  }
+
+  #usageHealth(): HealthSource {
+    const { droppedCalls, droppedRequests } = this.usage.stats()
+    if (droppedCalls + droppedRequests === 0) return { status: 'healthy', reasons: [] }
+    return { status: 'degraded', reasons: [`${droppedCalls} calls were not counted and ${droppedRequests} not logged since the start`] }
+  }
+}

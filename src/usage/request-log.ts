@@ -1,0 +1,174 @@
+import { checkFields } from '../kernel/fields.ts'
+import { InvalidInputError } from '../kernel/errors.ts'
+import type { Kind } from '../kernel/kind.ts'
+import type { ListQuery, Page, TokenStore, Write } from '../stores/token-store.ts'
+
+/** One call as the request log tells it. */
+export interface RequestEntry {
+  /** When, epoch ms. */
+  readonly at: number
+  /** The token's id; empty when no token was proved. */
+  readonly token: string
+  /** The token's name; empty when no token was proved. */
+  readonly service: string
+  /** The agent of a signed token. */
+  readonly agent?: string
+  /** The tool that was asked for. */
+  readonly tool?: string
+  /** The risk of that tool, where a catalogue gives one. */
+  readonly risk?: string
+  /** `ok`, or the code of the refusal. */
+  readonly code: string
+  /** The HTTP status of the answer. */
+  readonly status?: number
+  /** The client's address; shortened with `truncateIp`. */
+  readonly ip?: string
+  /** Who called, as the host knows it. */
+  readonly caller?: string
+  /** How long the call took, ms. */
+  readonly durationMs?: number
+}
+
+/** Rows of the request log. */
+export const requestKind: Kind<RequestEntry, 'at' | 'service' | 'ip' | 'code' | 'risk', never> = {
+  name: 'request',
+  schema: 1,
+  journaled: false,
+  unique: {},
+  order: {
+    at: (row) => ({ at: row.at }),
+    service: (row) => (row.service === '' ? undefined : { at: row.at, in: row.service }),
+    ip: (row) => (row.ip === undefined ? undefined : { at: row.at, in: row.ip }),
+    code: (row) => ({ at: row.at, in: row.code }),
+    risk: (row) => (row.risk === undefined ? undefined : { at: row.at, in: row.risk }),
+  },
+  merge: () => undefined,
+}
+
+/** Which rows of the request log: those that fit all that is given. */
+export interface RequestQuery {
+  readonly service?: string | undefined
+  readonly ip?: string | undefined
+  readonly code?: string | undefined
+  readonly risk?: string | undefined
+  /** The earliest, epoch ms. */
+  readonly since?: number | undefined
+  /** 1 to 1000. Default 100. */
+  readonly limit?: number | undefined
+  /** Where the page before ended. */
+  readonly cursor?: string | undefined
+}
+
+/** Keeps the network part of an address: IPv4 to 24 bits, IPv6 to 48. */
+export function truncateIp(ip: string): string {
+  const colon = ip.indexOf(':')
+  if (colon === -1 || ip.includes('.')) return ip.slice(0, ip.lastIndexOf('.') + 1) + (ip.includes('.') ? '0' : '')
+  const gap = ip.indexOf('::')
+  const groups = (gap === -1 ? ip : ip.slice(0, gap)).split(':').slice(0, 3)
+  return `${groups.join(':')}::`
+}
+
+type RequestOrder = 'at' | 'service' | 'ip' | 'code' | 'risk'
+
+const MAX_WAITING = 10_000
+/** Rows in one commit: a store holds its lock for one of them. */
+const BATCH = 500
+
+/** What a {@link RequestLog} is made from. */
+export interface RequestLogOptions {
+  readonly store: TokenStore
+  /** How long rows stay, ms. */
+  readonly retention: number
+  /** Write only the network part of addresses. */
+  readonly truncateIp: boolean
+  /** A fresh id for a row or commit of this instant. */
+  readonly newId: (at: number) => string
+}
+
+/** A log of single calls: rows wait in a bounded buffer and are written in batches; those that find it full are counted. */
+export class RequestLog {
+  /** Rows that were lost because the buffer was full. */
+  dropped = 0
+  readonly #options: RequestLogOptions
+  #waiting: RequestEntry[] = []
+
+  /** @param options - store, retention and how to write addresses */
+  constructor(options: RequestLogOptions) {
+    this.#options = options
+  }
+
+  /** Rows that wait to be written. */
+  get size(): number {
+    return this.#waiting.length
+  }
+
+  /** Whether another row would be lost. */
+  get full(): boolean {
+    return this.#waiting.length >= MAX_WAITING
+  }
+
+  /** Adds a row, with texts cut to what a row may hold. */
+  add(row: RequestEntry): void {
+    if (this.full) {
+      this.dropped += 1
+      return
+    }
+    const { tool, ip, caller } = row
+    this.#waiting.push({
+      ...row,
+      ...(tool !== undefined && { tool: tool.slice(0, 128) }),
+      ...(ip !== undefined && { ip: this.#options.truncateIp ? truncateIp(ip.slice(0, 64)) : ip.slice(0, 64) }),
+      ...(caller !== undefined && { caller: caller.slice(0, 256) }),
+    })
+  }
+
+  /** Writes what waits. What the store refuses goes on waiting. */
+  async flush(now: number): Promise<number> {
+    const { store, newId } = this.#options
+    let written = 0
+    while (this.#waiting.length > 0) {
+      const rows = this.#waiting.slice(0, BATCH)
+      const write = rows.map((value): Write => ({ kind: requestKind, id: newId(value.at), value }))
+      await store.commit({ id: newId(now), expect: [], write, journal: [] })
+      this.#waiting.splice(0, rows.length)
+      written += rows.length
+    }
+    return written
+  }
+
+  /** Removes a batch of the rows that are older than the retention. */
+  async forget(now: number): Promise<void> {
+    const { store, retention, newId } = this.#options
+    const { items } = await store.list(requestKind, { index: 'at', to: now - retention, limit: BATCH })
+    if (items.length === 0) return
+    const write = items.map(({ id }): Write => ({ kind: requestKind, id, remove: true }))
+    await store.commit({ id: newId(now), expect: [], write, journal: [] })
+  }
+
+  /** Rows, newest first. */
+  async query(query: RequestQuery): Promise<Page<RequestEntry>> {
+    checkFields('query', query, ['service', 'ip', 'code', 'risk', 'since', 'limit', 'cursor'])
+    const { service, ip, code, risk, since, limit = 100 } = query
+    if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
+      throw new InvalidInputError('limit', 'must be a whole number from 1 to 1000', 'leave it out for 100')
+    }
+    const index = service !== undefined ? 'service' : ip !== undefined ? 'ip' : risk !== undefined ? 'risk' : code !== undefined ? 'code' : 'at'
+    const range: Omit<ListQuery<RequestOrder>, 'limit'> = { index, in: service ?? ip ?? risk ?? code, from: since, reverse: true }
+    const items: RequestEntry[] = []
+    let cursor = query.cursor
+    for (let reads = 0; reads < 1000; ) {
+      const page = await this.#options.store.list(requestKind, { ...range, limit: limit - items.length, cursor })
+      reads += page.items.length
+      for (const { value: row } of page.items) if (fits(row, query)) items.push(row)
+      cursor = page.cursor
+      if (cursor === undefined || items.length === limit) break
+    }
+    return cursor === undefined ? { items } : { items, cursor }
+  }
+}
+
+function fits(row: RequestEntry, { service, ip, code, risk }: RequestQuery): boolean {
+  if (service !== undefined && row.service !== service) return false
+  if (ip !== undefined && row.ip !== ip) return false
+  return (code === undefined || row.code === code) && (risk === undefined || row.risk === risk)
+}
