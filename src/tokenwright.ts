@@ -1,5 +1,5 @@
 import type { RateLimiter } from './access/rate-limiter.ts'
-import { defineScopes, type ScopeCatalog, type ScopeDefinitions } from './access/scope-catalog.ts'
+import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
 import { Scheduler } from './automation/scheduler.ts'
 import type { TokenEvents } from './catalogue.ts'
 import { ExpiryWarnings } from './issuing/expiry-warnings.ts'
@@ -39,7 +39,7 @@ export interface TokenwrightOptions {
   /** Default: an emitter of its own. */
   readonly events?: Emitter<TokenEvents> | undefined
   /** The known scopes with their risk and tools; with it, unknown scopes are refused. */
-  readonly scopes?: ScopeCatalog | ScopeDefinitions | undefined
+  readonly scopes?: ScopeCatalog | ScopeCatalogOptions | undefined
   /** Forms with a prefix all of whose tokens carry a checksum: a typo is refused without a look-up. */
   readonly formats?: readonly FormatInput[] | undefined
   /** What new tokens get where the caller doesn't say. */

@@ -66,10 +66,10 @@ export function firstRefusal(policy: CompiledPolicy, context: VerifyContext, cat
 }
 
 /** The scopes that a refused call would have needed and the token lacks. */
-export function missingScopes(policy: CompiledPolicy, context: VerifyContext, catalog: ScopeCatalog | undefined): string[] {
+export function missingScopes(policy: CompiledPolicy, context: VerifyContext, catalog: ScopeCatalog | undefined): readonly string[] {
   const missing = policy.scopes.missing(context.scopes ?? [])
   if (missing.length > 0 || context.tool === undefined || catalog === undefined) return missing
-  return [...catalog.scopesForTool(context.tool)]
+  return catalog.scopesForTool(context.tool)
 }
 
 /** The order in which everything is checked, from the form of the string to the quota. */

@@ -6,17 +6,20 @@ import type { Quota, RateLimit } from '../tokens/policy.ts'
 import type { TokenRecord } from '../tokens/record.ts'
 import type { LimitState } from '../tokens/verification.ts'
 import { QuotaBlocks, type QuotaSlot } from './quota.ts'
-import { type LimitSlot, LocalRateLimiter, type RateLimiter, type Reservation } from './rate-limiter.ts'
+import { type LimitSlot, LocalRateLimiter } from './local-rate-limiter.ts'
+import type { RateLimiter, Reservation } from './rate-limiter.ts'
 
 /** What to do when a shared limiter doesn't answer. */
 export type LimiterFailMode = 'closed' | 'local' | 'open'
 
 /** The limits of one token in this process; whoever holds the token's cell keeps it. */
-export interface LimitMemo {
+export interface TokenLimits {
   limits: LimitSlot | undefined
   quota: QuotaSlot | undefined
-  /** What a shared limiter answered last. */
-  shared: readonly LimitState[] | undefined
+  /** The last answer of a shared limiter. */
+  shared: Reservation | undefined
+  /** Where a shared limiter may keep its state. */
+  limiterSlot: object | undefined
 }
 
 /** Why a call was not let through; nothing was spent. */
@@ -69,26 +72,25 @@ export class Limits {
    *
    * @returns `undefined` when the call may pass
    */
-  reserve(memo: LimitMemo, token: TokenRecord, cost: number, now: number): MaybePromise<LimitRefusal | undefined> {
+  reserve(memo: TokenLimits, token: TokenRecord, cost: number, now: number): MaybePromise<LimitRefusal | undefined> {
     const { rateLimits, quota } = token.policy
     if (rateLimits !== undefined) {
       if (this.#shared !== undefined) return this.#reserveShared(this.#shared, memo, token, rateLimits, cost)
-      memo.limits ??= this.#local.slot(token.id)
-      const wait = this.#local.take(memo.limits, rateLimits, cost, now)
-      if (wait !== 0) return { code: 'rate_limited', retryAfterMs: Number.isFinite(wait) ? wait : undefined }
+      const slot = this.#slot(memo, token.id, rateLimits, now)
+      if (!this.#local.reserveSlot(slot, rateLimits, cost, now)) {
+        return { code: 'rate_limited', retryAfterMs: this.#local.retryAfter(slot, rateLimits, cost, now) }
+      }
     }
     return quota === undefined ? undefined : this.#reserveQuota(memo, token, cost, now, rateLimits === undefined ? 'nowhere' : 'local')
   }
 
   /** What is left of everything, as far as is known here. */
-  states(memo: LimitMemo, token: TokenRecord, now: number): LimitState[] {
+  states(memo: TokenLimits, token: TokenRecord, now: number): LimitState[] {
     const { rateLimits, quota } = token.policy
     const states: LimitState[] = []
     if (rateLimits !== undefined) {
-      if (this.#shared === undefined || memo.shared === undefined) {
-        memo.limits ??= this.#local.slot(token.id)
-        states.push(...this.#local.states(memo.limits, rateLimits, now))
-      } else states.push(...memo.shared)
+      if (memo.shared !== undefined) states.push(...memo.shared.states())
+      else states.push(...this.#local.states(this.#slot(memo, token.id, rateLimits, now), rateLimits, now))
     }
     if (quota !== undefined) states.push(this.#quotas.state(this.#quotaSlot(memo, token), quota, now))
     return states
@@ -96,25 +98,27 @@ export class Limits {
 
   async #reserveShared(
     limiter: RateLimiter,
-    memo: LimitMemo,
+    memo: TokenLimits,
     token: TokenRecord,
     limits: readonly RateLimit[],
     cost: number,
   ): Promise<LimitRefusal | undefined> {
     let taken: Taken = 'nowhere'
     try {
-      const reservation = await limiter.reserve(token.id, limits, cost)
-      memo.shared = reservation.states
-      if (!reservation.allowed) return { code: 'rate_limited', retryAfterMs: reservation.retryAfterMs }
+      const reservation = await limiter.reserve(token.id, limits, cost, memo)
+      memo.shared = reservation
+      if (!reservation.granted) return { code: 'rate_limited', retryAfterMs: reservation.retryAfterMs }
       taken = reservation
     } catch (error) {
       this.#onFailure(error)
       if (this.#failMode === 'closed') return UNAVAILABLE
       memo.shared = undefined
       if (this.#failMode === 'local') {
-        memo.limits ??= this.#local.slot(token.id)
-        const wait = this.#local.take(memo.limits, limits, cost, this.#clock.now())
-        if (wait !== 0) return { code: 'rate_limited', retryAfterMs: Number.isFinite(wait) ? wait : undefined }
+        const now = this.#clock.now()
+        const slot = this.#slot(memo, token.id, limits, now)
+        if (!this.#local.reserveSlot(slot, limits, cost, now)) {
+          return { code: 'rate_limited', retryAfterMs: this.#local.retryAfter(slot, limits, cost, now) }
+        }
         taken = 'local'
       }
     }
@@ -122,7 +126,7 @@ export class Limits {
   }
 
   /** The quota, after the rate limits passed; gives those back when it refuses. */
-  #reserveQuota(memo: LimitMemo, token: TokenRecord, cost: number, now: number, taken: Taken): MaybePromise<LimitRefusal | undefined> {
+  #reserveQuota(memo: TokenLimits, token: TokenRecord, cost: number, now: number, taken: Taken): MaybePromise<LimitRefusal | undefined> {
     const quota = token.policy.quota as Quota
     const reserved = this.#quotas.reserve(this.#quotaSlot(memo, token), quota, cost, now)
     if (reserved === true) return undefined
@@ -137,23 +141,29 @@ export class Limits {
     )
   }
 
-  #refuseQuota(memo: LimitMemo, token: TokenRecord, cost: number, taken: Taken): LimitRefusal {
+  #refuseQuota(memo: TokenLimits, token: TokenRecord, cost: number, taken: Taken): LimitRefusal {
     this.#giveBack(memo, token, cost, taken)
     const { resetMs } = this.#quotas.state(this.#quotaSlot(memo, token), token.policy.quota as Quota, this.#clock.now())
     return { code: 'quota_exceeded', retryAfterMs: resetMs }
   }
 
-  #giveBack(memo: LimitMemo, token: TokenRecord, cost: number, taken: Taken): void {
+  #giveBack(memo: TokenLimits, token: TokenRecord, cost: number, taken: Taken): void {
     if (taken === 'nowhere') return
     if (taken === 'local') {
-      if (memo.limits !== undefined) this.#local.giveBack(memo.limits, token.policy.rateLimits ?? [], cost)
+      const { rateLimits } = token.policy
+      if (memo.limits !== undefined && rateLimits !== undefined) this.#local.giveBackSlot(memo.limits, rateLimits, cost)
       return
     }
     const given = this.#shared?.giveBack(taken)
     if (given instanceof Promise) given.catch(this.#onFailure)
   }
 
-  #quotaSlot(memo: LimitMemo, token: TokenRecord): QuotaSlot {
+  #slot(memo: TokenLimits, id: string, limits: readonly RateLimit[], now: number): LimitSlot {
+    memo.limits ??= this.#local.state(id, limits, now)
+    return memo.limits
+  }
+
+  #quotaSlot(memo: TokenLimits, token: TokenRecord): QuotaSlot {
     memo.quota ??= this.#quotas.slot(token.id, token.createdAt)
     return memo.quota
   }

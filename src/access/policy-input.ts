@@ -1,23 +1,12 @@
-import { type Duration, formatDuration, parseDuration } from '../kernel/duration.ts'
+import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
-import { internPolicy, LEVELS, type Level, type Policy, type Quota, type RateLimit, type ToolRule } from '../tokens/policy.ts'
-import { parseCidr } from './network.ts'
+import { internPolicy, LEVELS, type Level, type Policy, type Quota, type ToolRule } from '../tokens/policy.ts'
+import { parseCidrs } from './network.ts'
+import { parseRateLimits, type RateLimitOptions } from './rate-limits.ts'
 import type { ScopeCatalog } from './scope-catalog.ts'
 import { parseScope } from './scopes.ts'
 import { parseTools } from './tools.ts'
-
-/** A rate limit as a caller writes it. */
-export interface RateLimitInput {
-  /** Units per window, a whole number from 1 to 10^9. */
-  readonly limit: number
-  /** The window, 1 s to 366 d. */
-  readonly per: Duration
-  /** How many units may come at once. Default `limit`. One window can see up to limit + burst. */
-  readonly burst?: number | undefined
-  /** Tells several limits apart: `[a-z0-9_-]`, at most 32 characters. Default: `default`, or the window for several. */
-  readonly name?: string | undefined
-}
 
 /** A quota as a caller writes it. */
 export interface QuotaInput {
@@ -38,7 +27,7 @@ export interface PolicyInput {
   /** IPv4 and IPv6 addresses and CIDRs, at most 256. Absent = from anywhere; an empty list is refused. */
   readonly ipAllow?: readonly string[] | null | undefined
   /** One limit or up to 8, all of which a call must pass. */
-  readonly rateLimit?: RateLimitInput | readonly RateLimitInput[] | null | undefined
+  readonly rateLimit?: RateLimitOptions | readonly RateLimitOptions[] | null | undefined
   readonly quota?: QuotaInput | null | undefined
 }
 
@@ -55,8 +44,8 @@ export function parsePolicy(input: PolicyInput, before: Policy | undefined, cata
   const level = pick(input.level, before?.level, 'standard' as Level, parseLevel)
   const scopes = pick(input.scopes, before?.scopes, [], (value) => parseScopes(value, catalog))
   const tools = pick(input.tools, before?.tools, undefined, (value) => parseTools('tools', value))
-  const ipAllow = pick(input.ipAllow, before?.ipAllow, undefined, parseIpAllow)
-  const rateLimits = pick(input.rateLimit, before?.rateLimits, undefined, parseRateLimits)
+  const ipAllow = pick(input.ipAllow, before?.ipAllow, undefined, (value) => parseCidrs('ipAllow', value))
+  const rateLimits = pick(input.rateLimit, before?.rateLimits, undefined, (value) => parseRateLimits('rateLimit', value))
   const quota = pick(input.quota, before?.quota, undefined, parseQuota)
   return internPolicy({
     level,
@@ -93,42 +82,10 @@ function parseScopes(value: unknown, catalog: ScopeCatalog | undefined): readonl
   const scopes = list('scopes', value, 256).map((scope, i) => {
     // A meta scope such as `readonly` has no action; only a catalogue can know it.
     if (typeof scope === 'string' && catalog?.has(scope)) return scope
-    return parseScope(`scopes[${i}]`, scope, { pattern: true })
+    return parseScope(`scopes[${i}]`, scope as string, { pattern: true })
   })
-  catalog?.validate('scopes', scopes)
-  return [...new Set(scopes)].sort()
-}
-
-function parseIpAllow(value: unknown): readonly string[] {
-  const rules = list('ipAllow', value, 256)
-  if (rules.length === 0) {
-    throw new InvalidInputError('ipAllow', 'is empty, which would refuse everyone', 'leave it out (or give null) to allow every address')
-  }
-  return [...new Set(rules.map((rule, i) => parseCidr(`ipAllow[${i}]`, rule as string)))]
-}
-
-function parseRateLimits(value: unknown): readonly RateLimit[] {
-  const several = Array.isArray(value)
-  const inputs = several ? list('rateLimit', value, 8) : [value]
-  if (inputs.length === 0) throw new InvalidInputError('rateLimit', 'is an empty list', 'leave it out (or give null) for no limit')
-  const limits = inputs.map((input, i) => parseRateLimit(several ? `rateLimit[${i}]` : 'rateLimit', input, several && inputs.length > 1))
-  if (new Set(limits.map((limit) => limit.name)).size !== limits.length) {
-    throw new InvalidInputError('rateLimit', 'has two limits of the same name', 'give each a name of its own')
-  }
-  return limits
-}
-
-function parseRateLimit(field: string, value: unknown, named: boolean): RateLimit {
-  const input = checkFields(field, value, ['limit', 'per', 'burst', 'name']) as unknown as RateLimitInput
-  const limit = whole(`${field}.limit`, input.limit, 1e9)
-  const per = parseDuration(`${field}.per`, input.per, { min: 1000, max: 366 * 86_400_000 })
-  const burst = input.burst === undefined ? limit : whole(`${field}.burst`, input.burst, 1e9)
-  const name = input.name ?? (named ? formatDuration(per) : 'default')
-  if (typeof name !== 'string' || name.length > 32 || !/^[a-z0-9_-]+$/.test(name)) {
-    throw new InvalidInputError(`${field}.name`, 'must be up to 32 of a-z, 0-9, _ and -', "write for example 'hourly'")
-  }
-  if (name === 'quota') throw new InvalidInputError(`${field}.name`, "is 'quota', which names the quota", 'choose another name')
-  return { name, limit, per, burst }
+  catalog?.validate('scopes', scopes as string[])
+  return [...new Set(scopes as string[])].sort()
 }
 
 function parseQuota(value: unknown): Quota {

@@ -1,5 +1,5 @@
 import { type CompiledPolicy, compilePolicy } from '../access/checks.ts'
-import type { LimitMemo, Limits } from '../access/limits.ts'
+import type { Limits, TokenLimits } from '../access/limits.ts'
 import type { ScopeCatalog } from '../access/scope-catalog.ts'
 import type { Stored } from '../kernel/kind.ts'
 import type { Foundation } from '../stores/foundation.ts'
@@ -14,14 +14,15 @@ import { endOf } from '../tokens/versions.ts'
 import type { UsageCounter } from '../usage/usage-tracker.ts'
 
 /** What all versions of one token share in this process. Hangs on the token's cell where the store has cells. */
-export class TokenMemo implements LimitMemo {
+export class TokenMemo implements TokenLimits {
   /** The record that {@link TokenMemo.ended} was observed on. */
   stored: Stored<TokenRecord> | undefined = undefined
   /** The versions whose end was observed: they stay ended until the record changes, whatever the clock does. */
   ended: Set<number> | undefined = undefined
-  limits: LimitMemo['limits'] = undefined
-  quota: LimitMemo['quota'] = undefined
-  shared: LimitMemo['shared'] = undefined
+  limits: TokenLimits['limits'] = undefined
+  quota: TokenLimits['quota'] = undefined
+  shared: TokenLimits['shared'] = undefined
+  limiterSlot: object | undefined = undefined
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { lengthPrefixed } from '../kernel/bytes.ts'
 import { InvalidInputError, TokenwrightError } from '../kernel/errors.ts'
-import type { Random } from '../kernel/random.ts'
+import { type Random, systemRandom } from '../kernel/random.ts'
 
 /** The purposes that get subkeys of their own. */
 export type KeyPurpose = 'digest' | 'seal' | 'sign' | 'journal' | 'backup' | 'approval' | 'webhook' | 'check'
@@ -185,11 +185,12 @@ export class KeyRing {
 }
 
 /**
- * A fresh secret for a {@link KeyRing}: 256 random bits in base64url.
+ * A fresh secret for a {@link KeyRing}: 256 random bits in base64url. Make it once and keep it where the host keeps its
+ * secrets; tokens issued under it verify only with it.
  *
- * @param random - where the bytes come from
+ * @param random - where the bytes come from. Default: the system
  */
-export function secretFrom(random: Random): string {
+export function generateSecret(random: Random = systemRandom()): string {
   return Buffer.from(random.bytes(32)).toString('base64url')
 }
 

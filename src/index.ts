@@ -1,0 +1,157 @@
+/**
+ * Issue, check, limit, rotate and account for API tokens, on a store of your choice.
+ *
+ * @example
+ * ```ts
+ * import { generateSecret, MemoryTokenStore, Tokenwright } from 'tokenwright'
+ *
+ * const tokens = new Tokenwright({ store: new MemoryTokenStore(), keys: generateSecret() })
+ * const { token } = await tokens.generate({ service: 'MY_API', scopes: ['orders:read'], expiresIn: '30d' })
+ * const answer = await tokens.verify(token, { scopes: ['orders:read'] })
+ * ```
+ * @packageDocumentation
+ */
+export type { LimiterFailMode } from './access/limits.ts'
+export { LocalRateLimiter, type LocalRateLimiterOptions } from './access/local-rate-limiter.ts'
+export type { PolicyInput, QuotaInput } from './access/policy-input.ts'
+export type { LimitMemo, RateLimiter, Reservation } from './access/rate-limiter.ts'
+export type { RateLimitOptions } from './access/rate-limits.ts'
+export { defineScopes, type Risk, type ScopeCatalog, type ScopeCatalogOptions, type ScopeDefinition } from './access/scope-catalog.ts'
+export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
+export type { ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
+export {
+  type IssuingErrorCode,
+  ServiceExistsError,
+  TokenExistsError,
+  TokenNotFoundError,
+  TokenRevokedError,
+  TokenStateError,
+} from './issuing/errors.ts'
+export type {
+  IssuingEvents,
+  LimiterFailedEvent,
+  StoreFailedEvent,
+  TokenDeniedEvent,
+  TokenDisabledEvent,
+  TokenEnabledEvent,
+  TokenEvent,
+  TokenExpiringEvent,
+  TokenGeneratedEvent,
+  TokenRedigestedEvent,
+  TokenRemovedEvent,
+  TokenRevokedEvent,
+  TokenUpdatedEvent,
+} from './issuing/events.ts'
+export {
+  type Generated,
+  type GenerateDefaults,
+  type GenerateInput,
+  Generator,
+  type ImportInput,
+  type IssuingOptions,
+  type IssuingSettings,
+  type LifetimeInput,
+} from './issuing/generator.ts'
+export { KeyManager, type KeyStatus, type KeyUse, type RekeyReport } from './issuing/key-manager.ts'
+export type { TokenRef } from './issuing/lookup.ts'
+export {
+  type CleanupReport,
+  type ListInput,
+  Registry,
+  type RevokeOptions,
+  type RevokeTarget,
+  type TokenFilter,
+  type UpdateInput,
+} from './issuing/registry.ts'
+export { type FailMode, Verifier, type VerifierOptions, type VerifierSettings } from './issuing/verifier.ts'
+export { AtomicWriteError, writeFileAtomic } from './kernel/atomic-file.ts'
+export type { Json, JsonObject } from './kernel/bytes.ts'
+export { type Clock, type ClockJumpedEvent, systemClock, type Timer, type WaitOptions } from './kernel/clock.ts'
+export { type Duration, type Instant, parseDuration } from './kernel/duration.ts'
+export { Emitter, type EventSink, type ListenerErrorEvent } from './kernel/emitter.ts'
+export { type ErrorDetails, InvalidInputError, type KernelErrorCode, MissingPackageError, TokenwrightError } from './kernel/errors.ts'
+export {
+  type AnyKind,
+  deepFreeze,
+  type Kind,
+  type MaybePromise,
+  NEVER,
+  nextRevision,
+  type OrderKey,
+  type Stored,
+  type Tombstone,
+} from './kernel/kind.ts'
+export { type Logger, type LogLevel, type LogToOptions, logTo } from './kernel/log-to.ts'
+export { type Random, systemRandom } from './kernel/random.ts'
+export { Secret } from './kernel/secret.ts'
+export type { RotationEvents, TokenRevealedEvent, TokenRotatedEvent } from './rotation/events.ts'
+export {
+  InGraceError,
+  NotRetrievableError,
+  type Rotated,
+  type RotateOptions,
+  type RotationErrorCode,
+  Rotator,
+  type RotatorOptions,
+  TooManyLiveVersionsError,
+} from './rotation/rotator.ts'
+export type { Attribution } from './stores/commit.ts'
+export {
+  InvalidCommitError,
+  StaleRevisionError,
+  StoreClosedError,
+  StoreError,
+  type StoreErrorCode,
+  StoreUnavailableError,
+  UniqueConflictError,
+} from './stores/errors.ts'
+export type { FoundationOptions, FoundationSource } from './stores/foundation.ts'
+export type { JournalEntry, JournalFacts, JournalHead, Link, SealedEntry } from './stores/journal-link.ts'
+export { KeyInUseError, KeyRingMismatchError } from './stores/key-check.ts'
+export { MemoryTokenStore, type MemoryTokenStoreOptions } from './stores/memory-token-store.ts'
+export type { EventRecord, OutboxEvent } from './stores/outbox.ts'
+export type {
+  Cell,
+  Commit,
+  CommitResult,
+  Durability,
+  Expectation,
+  JournalQuery,
+  ListQuery,
+  Page,
+  ScanRow,
+  StoreChange,
+  TokenStore,
+  Write,
+} from './stores/token-store.ts'
+export { type ActivityRecord, LATENCY_BOUNDS, type UsageIncrement, type UsageQuery, type UsageRow } from './stores/usage-rows.ts'
+export type { AboutInput } from './tokens/about.ts'
+export type { Charset, CharsetName } from './tokens/alphabet.ts'
+export type { ForeignDigest, ImportScheme } from './tokens/digest.ts'
+export type { FormatInput, TokenType } from './tokens/format.ts'
+export { generateSecret, type KeyErrorCode, type KeyInput, type KeyPurpose, KeyRing, UnsealError } from './tokens/key-ring.ts'
+export { FormatClashError } from './tokens/known-formats.ts'
+export type { ArgValue, Level, Policy, Quota, RateLimit, ToolRule } from './tokens/policy.ts'
+export type { TokenView, VersionView } from './tokens/token-view.ts'
+export {
+  type CheckStep,
+  DENIAL_STATUS,
+  type DenialCode,
+  type Denied,
+  type LimitState,
+  type Verification,
+  type Verified,
+  type VerifyContext,
+} from './tokens/verification.ts'
+export type { VersionState } from './tokens/versions.ts'
+export { type Health, type HealthSource, type TickReport, Tokenwright, type TokenwrightOptions } from './tokenwright.ts'
+export type { RequestEntry, RequestQuery } from './usage/request-log.ts'
+export {
+  type CallOutcome,
+  type UsageDroppedEvent,
+  type UsageEvents,
+  type UsageFlushedEvent,
+  type UsageFlushFailedEvent,
+  type UsageOptions,
+  UsageTracker,
+} from './usage/usage-tracker.ts'
