@@ -10,5 +10,6 @@ export default defineConfig({
   sourcemap: true,
   clean: true,
   splitting: true,
-  treeshake: true,
+  // node:sqlite has no name without the prefix.
+  removeNodeProtocol: false,
 })

@@ -1,17 +1,8 @@
+import process from 'node:process'
 import type { Clock } from '../kernel/clock.ts'
 import type { Verification, VerifyContext } from '../tokens/verification.ts'
-
-/** What became of a call that a token was verified for. */
-export interface CallOutcome {
-  /** The HTTP status of the answer; {@link CLIENT_CLOSED_REQUEST} when the client left before there was one. */
-  readonly status: number
-  /** From the first look at the request to the end of the answer, ms. */
-  readonly durationMs: number
-  /** The client's address. */
-  readonly ip?: string
-  /** Who called, as the host knows it. */
-  readonly caller?: string
-}
+import type { CallOutcome } from '../usage/usage-tracker.ts'
+import { asError } from './errors.ts'
 
 /** What the HTTP rooms need of a `Tokenwright`. A service of the host's own, or a stand-in of a test, fits as well. */
 export interface TokenService {
@@ -56,15 +47,18 @@ export class HttpCall {
     this.#caller = caller
   }
 
-  /** Records the outcome, once; later calls do nothing. Call it when the response has ended, with its status. */
+  /**
+   * Records the outcome, once; later calls do nothing. Call it when the response has ended, with its status. Never throws: by then
+   * there is nobody to catch it, so an error of the recorder is a process warning.
+   */
   finish(status: number): void {
     if (this.#finished) return
     this.#finished = true
-    this.#tokens.usage?.finish(this.#verification, {
-      status,
-      durationMs: Math.max(0, this.#tokens.clock.monotonic() - this.#startedAt),
-      ...(this.#ip === undefined ? {} : { ip: this.#ip }),
-      ...(this.#caller === undefined ? {} : { caller: this.#caller }),
-    })
+    try {
+      const durationMs = Math.max(0, this.#tokens.clock.monotonic() - this.#startedAt)
+      this.#tokens.usage?.finish(this.#verification, { status, durationMs, ip: this.#ip, caller: this.#caller })
+    } catch (error) {
+      process.emitWarning(asError(error))
+    }
   }
 }

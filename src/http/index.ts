@@ -23,6 +23,8 @@
  * ```
  * @packageDocumentation
  */
+
+export type { CallOutcome } from '../usage/usage-tracker.ts'
 export {
   Authenticator,
   type HttpAccepted,
@@ -31,7 +33,7 @@ export {
   type HttpRefusal,
   type ResponseHeaders,
 } from './authenticate.ts'
-export { type CallOutcome, type CallRecorder, CLIENT_CLOSED_REQUEST, HttpCall, type TokenService } from './call.ts'
+export { type CallRecorder, CLIENT_CLOSED_REQUEST, HttpCall, type TokenService } from './call.ts'
 export { challenge, type Refused } from './challenge.ts'
 export { type InvalidRequest, readCredentials, readQueryToken, stripQueryToken } from './credentials.ts'
 export { type DeprecationHeaders, deprecationHeaders } from './deprecation.ts'

@@ -1,4 +1,5 @@
 import { InvalidInputError } from '../kernel/errors.ts'
+import { checkFields } from '../kernel/fields.ts'
 import { LEVELS, type Level } from '../tokens/policy.ts'
 import { isScopeToken } from './challenge.ts'
 
@@ -98,15 +99,10 @@ const CHECKS: { readonly [name in OptionName]-?: (value: unknown) => string | un
  * @throws InvalidInputError for a value that can't be used and for a name that isn't an option
  */
 export function checkOptions(given: unknown, others: readonly string[]): void {
-  if (!isRecord(given)) throw new InvalidInputError('options', 'is not an object', 'give an object or leave it out')
-  for (const name of Object.keys(given)) {
-    if (Object.hasOwn(CHECKS, name)) {
-      const help = given[name] === undefined ? undefined : CHECKS[name as OptionName](given[name])
-      if (help !== undefined) throw new InvalidInputError(name, "can't be used as it is", help)
-    } else if (!others.includes(name)) {
-      const known = [...Object.keys(CHECKS), ...others].join(', ')
-      throw new InvalidInputError(name.slice(0, 64), 'is not an option', `use one of ${known}`)
-    }
+  const options = checkFields('options', given, [...Object.keys(CHECKS), ...others])
+  for (const name of Object.keys(CHECKS) as OptionName[]) {
+    const help = options[name] === undefined ? undefined : CHECKS[name](options[name])
+    if (help !== undefined) throw new InvalidInputError(name, "can't be used as it is", help)
   }
 }
 

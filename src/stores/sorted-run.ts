@@ -1,6 +1,6 @@
 import type { Row } from './memory-row.ts'
-import type { OrderRange } from './order-index.ts'
 import { type OrderFunction, positionIn } from './order-keys.ts'
+import type { OrderRange } from './order-range.ts'
 
 /** The most rows in one chunk: what a splice moves at worst. */
 const CHUNK = 512

@@ -12,7 +12,7 @@ middlewareSuite('Express 4', serveWith(express4))
 describe('requireToken for Express', () => {
   it('checks its options when it is made', () => {
     const tokens = new StubTokens()
-    expect(() => requireToken(tokens, { scope: 'x' } as never)).toThrow(/scope is not an option.*onDenied/)
+    expect(() => requireToken(tokens, { scope: 'x' } as never)).toThrow(/unknown field 'scope'.*onDenied/)
     expect(() => requireToken(tokens, { onDenied: 'x' } as never)).toThrow(
       expect.objectContaining({ field: 'onDenied' }),
     )

@@ -1,39 +1,9 @@
-import type { AddressInfo } from 'node:net'
 import createFastify from 'fastify'
 import { describe, expect, it } from 'vitest'
 import { requireToken } from '../../src/fastify/index.ts'
-import { middlewareSuite, type Serve } from '../http/middleware-suite.ts'
+import { middlewareSuite } from '../http/middleware-suite.ts'
 import { GOOD, StubTokens, verified } from '../http/stub-tokens.ts'
-
-function serveAs(hook: 'onRequest' | 'preHandler'): Serve {
-  return async (route) => {
-    const app = createFastify({
-      ...(route.trustProxy === undefined ? {} : { trustProxy: route.trustProxy }),
-      forceCloseConnections: true,
-    })
-    app.addHook('onRequest', async (_request, reply) => {
-      reply.header('Vary', 'Origin')
-    })
-    const guard = requireToken(route.tokens, {
-      ...route.options,
-      onDenied: (_request, reply, refused) => {
-        if (route.throwOnDenied !== undefined) throw route.throwOnDenied
-        route.onRefused?.(refused)
-        if (route.teapot === true) reply.code(418).type('text/plain').send(refused.code)
-      },
-    })
-    app.all('/orders', { [hook]: guard }, async (request, reply) => {
-      if (route.hang !== undefined) {
-        route.hang()
-        return new Promise(() => undefined)
-      }
-      reply.code(route.status ?? 200)
-      return { service: request.token?.token.service, url: request.originalUrl, query: request.query }
-    })
-    await app.listen({ port: 0, host: '127.0.0.1' })
-    return { port: (app.server.address() as AddressInfo).port, close: async () => app.close() }
-  }
-}
+import { serveAs } from './serve.ts'
 
 middlewareSuite('Fastify 5 as onRequest', serveAs('onRequest'))
 middlewareSuite('Fastify 5 as preHandler', serveAs('preHandler'))
@@ -41,7 +11,7 @@ middlewareSuite('Fastify 5 as preHandler', serveAs('preHandler'))
 describe('requireToken for Fastify', () => {
   it('checks its options when it is made', () => {
     const tokens = new StubTokens()
-    expect(() => requireToken(tokens, { scope: 'x' } as never)).toThrow(/scope is not an option.*onDenied/)
+    expect(() => requireToken(tokens, { scope: 'x' } as never)).toThrow(/unknown field 'scope'.*onDenied/)
     expect(() => requireToken(tokens, { onDenied: 'x' } as never)).toThrow(
       expect.objectContaining({ field: 'onDenied' }),
     )

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Authenticator, type HttpDecision } from '../../src/http/authenticate.ts'
 import type { AuthenticateOptions } from '../../src/http/options.ts'
 import type { HttpRequest } from '../../src/http/request.ts'
@@ -55,7 +55,7 @@ describe('options of the authenticator', () => {
   })
 
   it('must be known by name', () => {
-    expect(make({ scope: ['a:b'] })).toThrow(/scope is not an option; use one of scopes, tool/)
+    expect(make({ scope: ['a:b'] })).toThrow(/unknown field 'scope'; the fields are scopes, tool/)
     expect(make(JSON.parse('{"__proto__": 1}'))).toThrow(InvalidInputError)
     expect(make(JSON.parse('{"constructor": 1}'))).toThrow(InvalidInputError)
     expect(make([])).toThrow(InvalidInputError)
@@ -331,6 +331,18 @@ describe('the outcome of a call', () => {
     refused.decision.call?.finish(401)
     expect(refused.tokens.finished).toMatchObject([{ verification: { code: 'unknown' }, outcome: { status: 401 } }])
     expect((await decide({}, { headers: { authorization: 'Bearer' } })).decision).toMatchObject({ call: undefined })
+  })
+
+  it('that the recorder refuses is a warning, not a crash', async () => {
+    const tokens = new StubTokens()
+    const { decision } = await decide({}, {}, tokens)
+    tokens.finished.push = () => {
+      throw new TypeError('recorder broken')
+    }
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    if (decision.kind === 'ok') decision.call?.finish(200)
+    expect(warn.mock.calls).toEqual([[expect.objectContaining({ message: 'recorder broken' })]])
+    warn.mockRestore()
   })
 
   it('is not promised where nobody records it', async () => {

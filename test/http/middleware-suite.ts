@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { TokenService } from '../../src/http/call.ts'
 import type { Refused } from '../../src/http/challenge.ts'
 import type { AuthenticateOptions } from '../../src/http/options.ts'
 import { getRaw, sendRaw } from './raw-client.ts'
@@ -6,7 +7,7 @@ import { denied, GOOD, limit, StubTokens, verified } from './stub-tokens.ts'
 
 /** How a guarded route is told to behave, alike for every framework. */
 export interface GuardedRoute {
-  readonly tokens: StubTokens
+  readonly tokens: TokenService
   /** Options of requireToken that no framework's types are needed for. */
   readonly options?: AuthenticateOptions<unknown>
   /** Answers 418 with the code as plain text instead of problem details. */
@@ -31,7 +32,7 @@ const AUTHORIZED = [`Authorization: Bearer ${GOOD}`]
 /** What every middleware must do over real HTTP. */
 export function middlewareSuite(framework: string, serve: Serve): void {
   async function withServer<T>(
-    route: Partial<GuardedRoute>,
+    route: Omit<Partial<GuardedRoute>, 'tokens'> & { tokens?: StubTokens },
     use: (port: number, tokens: StubTokens) => Promise<T>,
   ): Promise<T> {
     const tokens = route.tokens ?? new StubTokens()

@@ -1,4 +1,4 @@
-import type { CallOutcome, TokenService } from '../../src/http/call.ts'
+import type { CallOutcome, TokenService } from '../../src/http/index.ts'
 import type { TokenView } from '../../src/tokens/token-view.ts'
 import {
   DENIAL_MESSAGE,
