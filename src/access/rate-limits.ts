@@ -1,5 +1,6 @@
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
+import { checkFields } from '../kernel/fields.ts'
 import type { RateLimit } from '../tokens/policy.ts'
 
 /** A rate limit as the host writes it. */
@@ -53,9 +54,7 @@ export function parseRateLimits(
 }
 
 function readLimit(field: string, options: RateLimitOptions, defaultName: string): RateLimit {
-  if (typeof options !== 'object' || options === null) {
-    throw new InvalidInputError(field, 'is not a rate limit', 'write it like { limit: 1000, per: "1h" }')
-  }
+  checkFields(field, options, ['limit', 'per', 'burst', 'name'])
   const limit = units(`${field}.limit`, options.limit)
   const per = parseDuration(`${field}.per`, options.per, { min: 1000, max: MAX_WINDOW })
   const burst = options.burst === undefined ? limit : units(`${field}.burst`, options.burst)
