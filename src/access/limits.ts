@@ -6,7 +6,8 @@ import type { Quota, RateLimit } from '../tokens/policy.ts'
 import type { TokenRecord } from '../tokens/record.ts'
 import type { LimitState } from '../tokens/verification.ts'
 import { QuotaBlocks, type QuotaSlot } from './quota.ts'
-import { type LimitSlot, LocalRateLimiter } from './local-rate-limiter.ts'
+import type { LimitSlot } from './limit-slot.ts'
+import { LocalRateLimiter } from './local-rate-limiter.ts'
 import type { RateLimiter, Reservation } from './rate-limiter.ts'
 
 /** What to do when a shared limiter doesn't answer. */
