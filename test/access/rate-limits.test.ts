@@ -21,8 +21,8 @@ describe('parseRateLimits', () => {
   })
 
   it.each([
-    [null, 'rateLimit is not a rate limit'],
-    [5, 'rateLimit is not a rate limit'],
+    [null, 'rateLimit must be an object'],
+    [5, 'rateLimit must be an object'],
     [[], 'rateLimit is empty'],
     [new Array(9).fill({ limit: 1, per: '1s' }), 'rateLimit has over 8 entries'],
     [{ limit: 0, per: '1s' }, 'rateLimit.limit is not a whole number'],
