@@ -24,4 +24,10 @@ export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents 
 }
 
 /** Every code that a thrown error of this library has. Each has a section in docs/errors.md. */
-export type ErrorCode = KernelErrorCode | KeyErrorCode | StoreErrorCode | IssuingErrorCode | RotationErrorCode | 'ERR_FORMAT_CLASH'
+export type ErrorCode =
+  | KernelErrorCode
+  | KeyErrorCode
+  | StoreErrorCode
+  | IssuingErrorCode
+  | RotationErrorCode
+  | 'ERR_FORMAT_CLASH'

@@ -16,7 +16,13 @@ export { LocalRateLimiter, type LocalRateLimiterOptions } from './access/local-r
 export type { PolicyInput, QuotaInput } from './access/policy-input.ts'
 export type { LimitMemo, RateLimiter, Reservation } from './access/rate-limiter.ts'
 export type { RateLimitOptions } from './access/rate-limits.ts'
-export { defineScopes, type Risk, type ScopeCatalog, type ScopeCatalogOptions, type ScopeDefinition } from './access/scope-catalog.ts'
+export {
+  defineScopes,
+  type Risk,
+  type ScopeCatalog,
+  type ScopeCatalogOptions,
+  type ScopeDefinition,
+} from './access/scope-catalog.ts'
 export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
 export type { ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
 export {
@@ -43,8 +49,8 @@ export type {
   TokenUpdatedEvent,
 } from './issuing/events.ts'
 export {
-  type Generated,
   type GenerateDefaults,
+  type Generated,
   type GenerateInput,
   Generator,
   type ImportInput,
@@ -69,7 +75,13 @@ export type { Json, JsonObject } from './kernel/bytes.ts'
 export { type Clock, type ClockJumpedEvent, systemClock, type Timer, type WaitOptions } from './kernel/clock.ts'
 export { type Duration, type Instant, parseDuration } from './kernel/duration.ts'
 export { Emitter, type EventSink, type ListenerErrorEvent } from './kernel/emitter.ts'
-export { type ErrorDetails, InvalidInputError, type KernelErrorCode, MissingPackageError, TokenwrightError } from './kernel/errors.ts'
+export {
+  type ErrorDetails,
+  InvalidInputError,
+  type KernelErrorCode,
+  MissingPackageError,
+  TokenwrightError,
+} from './kernel/errors.ts'
 export {
   type AnyKind,
   deepFreeze,
@@ -124,12 +136,25 @@ export type {
   TokenStore,
   Write,
 } from './stores/token-store.ts'
-export { type ActivityRecord, LATENCY_BOUNDS, type UsageIncrement, type UsageQuery, type UsageRow } from './stores/usage-rows.ts'
+export {
+  type ActivityRecord,
+  LATENCY_BOUNDS,
+  type UsageIncrement,
+  type UsageQuery,
+  type UsageRow,
+} from './stores/usage-rows.ts'
 export type { AboutInput } from './tokens/about.ts'
 export type { Charset, CharsetName } from './tokens/alphabet.ts'
 export type { ForeignDigest, ImportScheme } from './tokens/digest.ts'
 export type { FormatInput, TokenType } from './tokens/format.ts'
-export { generateSecret, type KeyErrorCode, type KeyInput, type KeyPurpose, KeyRing, UnsealError } from './tokens/key-ring.ts'
+export {
+  generateSecret,
+  type KeyErrorCode,
+  type KeyInput,
+  type KeyPurpose,
+  KeyRing,
+  UnsealError,
+} from './tokens/key-ring.ts'
 export { FormatClashError } from './tokens/known-formats.ts'
 export type { ArgValue, Level, Policy, Quota, RateLimit, ToolRule } from './tokens/policy.ts'
 export type { TokenView, VersionView } from './tokens/token-view.ts'

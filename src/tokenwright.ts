@@ -3,10 +3,23 @@ import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './acc
 import { Scheduler } from './automation/scheduler.ts'
 import type { TokenEvents } from './catalogue.ts'
 import { ExpiryWarnings } from './issuing/expiry-warnings.ts'
-import { type Generated, type GenerateDefaults, type GenerateInput, Generator, type ImportInput } from './issuing/generator.ts'
+import {
+  type GenerateDefaults,
+  type Generated,
+  type GenerateInput,
+  Generator,
+  type ImportInput,
+} from './issuing/generator.ts'
 import { KeyManager } from './issuing/key-manager.ts'
 import type { TokenRef } from './issuing/lookup.ts'
-import { type CleanupReport, type ListInput, Registry, type RevokeOptions, type RevokeTarget, type UpdateInput } from './issuing/registry.ts'
+import {
+  type CleanupReport,
+  type ListInput,
+  Registry,
+  type RevokeOptions,
+  type RevokeTarget,
+  type UpdateInput,
+} from './issuing/registry.ts'
 import { type FailMode, Verifier } from './issuing/verifier.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Duration, parseDuration } from './kernel/duration.ts'
@@ -78,7 +91,22 @@ export interface TickReport {
   readonly cleanup?: CleanupReport
 }
 
-const OPTIONS = ['store', 'keys', 'clock', 'random', 'events', 'scopes', 'formats', 'defaults', 'limiter', 'failMode', 'usage', 'retention', 'tickInterval', 'cacheSize']
+const OPTIONS = [
+  'store',
+  'keys',
+  'clock',
+  'random',
+  'events',
+  'scopes',
+  'formats',
+  'defaults',
+  'limiter',
+  'failMode',
+  'usage',
+  'retention',
+  'tickInterval',
+  'cacheSize',
+]
 const CLEANUP_EVERY = 3_600_000
 const RANKS = ['healthy', 'unknown', 'degraded', 'unhealthy'] as const
 
@@ -124,7 +152,12 @@ export class Tokenwright {
     this.#base = base
     this.clock = base.clock
     const { store, clock, random, events } = base
-    const scopes = options.scopes === undefined ? undefined : 'expand' in options.scopes ? options.scopes : defineScopes(options.scopes)
+    const scopes =
+      options.scopes === undefined
+        ? undefined
+        : 'expand' in options.scopes
+          ? options.scopes
+          : defineScopes(options.scopes)
     const formats = new KnownFormats(options.formats)
     const shared = { foundation: base, scopes, formats, defaults: options.defaults }
     this.usage = new UsageTracker({ ...options.usage, store, clock, random, events })
@@ -222,7 +255,8 @@ export class Tokenwright {
    * @throws InvalidInputError when there is a source of that name
    */
   healthSource(name: string, source: () => HealthSource | Promise<HealthSource>): void {
-    if (this.#health.has(name)) throw new InvalidInputError('name', `'${name.slice(0, 64)}' is taken`, 'choose another name')
+    if (this.#health.has(name))
+      throw new InvalidInputError('name', `'${name.slice(0, 64)}' is taken`, 'choose another name')
     this.#health.set(name, source)
   }
 
@@ -238,7 +272,9 @@ export class Tokenwright {
     })
     await Promise.all(asked)
     const worst = Math.max(...Object.values(sources).map((source) => RANKS.indexOf(source.status)))
-    const reasons = Object.entries(sources).flatMap(([name, source]) => source.reasons.map((reason) => `${name}: ${reason}`))
+    const reasons = Object.entries(sources).flatMap(([name, source]) =>
+      source.reasons.map((reason) => `${name}: ${reason}`),
+    )
     return { status: RANKS[worst] ?? 'unknown', reasons, sources }
   }
 
@@ -288,6 +324,9 @@ export class Tokenwright {
   #usageHealth(): HealthSource {
     const { droppedCalls, droppedRequests } = this.usage.stats()
     if (droppedCalls + droppedRequests === 0) return { status: 'healthy', reasons: [] }
-    return { status: 'degraded', reasons: [`${droppedCalls} calls were not counted and ${droppedRequests} not logged since the start`] }
+    return {
+      status: 'degraded',
+      reasons: [`${droppedCalls} calls were not counted and ${droppedRequests} not logged since the start`],
+    }
   }
 }

@@ -28,7 +28,8 @@ const CHECKS: readonly Check[] = [
   {
     check: 'network',
     applies: (policy) => policy.ip !== undefined,
-    refuses: ({ ip }, context) => (ip === undefined || (context.ip !== undefined && ip.allows(context.ip)) ? undefined : 'ip_denied'),
+    refuses: ({ ip }, context) =>
+      ip === undefined || (context.ip !== undefined && ip.allows(context.ip)) ? undefined : 'ip_denied',
   },
   {
     check: 'level',
@@ -42,7 +43,9 @@ const CHECKS: readonly Check[] = [
       if (scopes !== undefined && !hasAll(policy.scopes, scopes)) return 'insufficient_scope'
       if (tool === undefined || catalog === undefined) return undefined
       const granting = catalog.scopesForTool(tool)
-      return granting.length === 0 || granting.some((scope) => policy.scopes.has(scope)) ? undefined : 'insufficient_scope'
+      return granting.length === 0 || granting.some((scope) => policy.scopes.has(scope))
+        ? undefined
+        : 'insufficient_scope'
     },
   },
   {
@@ -57,7 +60,11 @@ const CHECKS: readonly Check[] = [
 ]
 
 /** The first check that refuses, as a code; `undefined` when all pass. */
-export function firstRefusal(policy: CompiledPolicy, context: VerifyContext, catalog: ScopeCatalog | undefined): DenialCode | undefined {
+export function firstRefusal(
+  policy: CompiledPolicy,
+  context: VerifyContext,
+  catalog: ScopeCatalog | undefined,
+): DenialCode | undefined {
   for (let i = 0; i < CHECKS.length; i++) {
     const code = (CHECKS[i] as Check).refuses(policy, context, catalog)
     if (code !== undefined) return code
@@ -66,14 +73,31 @@ export function firstRefusal(policy: CompiledPolicy, context: VerifyContext, cat
 }
 
 /** The scopes that a refused call would have needed and the token lacks. */
-export function missingScopes(policy: CompiledPolicy, context: VerifyContext, catalog: ScopeCatalog | undefined): readonly string[] {
+export function missingScopes(
+  policy: CompiledPolicy,
+  context: VerifyContext,
+  catalog: ScopeCatalog | undefined,
+): readonly string[] {
   const missing = policy.scopes.missing(context.scopes ?? [])
   if (missing.length > 0 || context.tool === undefined || catalog === undefined) return missing
   return catalog.scopesForTool(context.tool)
 }
 
 /** The order in which everything is checked, from the form of the string to the quota. */
-const ORDER = ['form', 'proof', 'revoked', 'disabled', 'expired', 'network', 'level', 'scope', 'tool', 'approval', 'rate', 'quota'] as const
+const ORDER = [
+  'form',
+  'proof',
+  'revoked',
+  'disabled',
+  'expired',
+  'network',
+  'level',
+  'scope',
+  'tool',
+  'approval',
+  'rate',
+  'quota',
+] as const
 
 /** What each refusal failed on. */
 const FAILED_CHECK: { readonly [code in DenialCode]: CheckStep['check'] } = {
@@ -98,7 +122,11 @@ const FAILED_CHECK: { readonly [code in DenialCode]: CheckStep['check'] } = {
  * The checks in their order with their results: passed before the one that failed, skipped after it or where there was
  * nothing to check.
  */
-export function explain(code: DenialCode | undefined, policy: CompiledPolicy | undefined, context: VerifyContext): CheckStep[] {
+export function explain(
+  code: DenialCode | undefined,
+  policy: CompiledPolicy | undefined,
+  context: VerifyContext,
+): CheckStep[] {
   const failed = code === undefined ? ORDER.length : ORDER.indexOf(FAILED_CHECK[code])
   const idle = new Set<CheckStep['check']>(['approval'])
   if (policy !== undefined) {
@@ -106,7 +134,10 @@ export function explain(code: DenialCode | undefined, policy: CompiledPolicy | u
     if (policy.policy.rateLimits === undefined) idle.add('rate')
     if (policy.policy.quota === undefined) idle.add('quota')
   }
-  return ORDER.map((check, i) => ({ check, result: i === failed ? 'fail' : i > failed || idle.has(check) ? 'skipped' : 'pass' }))
+  return ORDER.map((check, i) => ({
+    check,
+    result: i === failed ? 'fail' : i > failed || idle.has(check) ? 'skipped' : 'pass',
+  }))
 }
 
 const compiled = new WeakMap<Policy, { catalog: ScopeCatalog | undefined; policy: CompiledPolicy }>()

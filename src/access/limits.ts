@@ -5,9 +5,9 @@ import type { TokenStore } from '../stores/token-store.ts'
 import type { Quota, RateLimit } from '../tokens/policy.ts'
 import type { TokenRecord } from '../tokens/record.ts'
 import type { LimitState } from '../tokens/verification.ts'
-import { QuotaBlocks, type QuotaSlot } from './quota.ts'
 import type { LimitSlot } from './limit-slot.ts'
 import { LocalRateLimiter } from './local-rate-limiter.ts'
+import { QuotaBlocks, type QuotaSlot } from './quota.ts'
 import type { RateLimiter, Reservation } from './rate-limiter.ts'
 
 /** What to do when a shared limiter doesn't answer. */
@@ -82,7 +82,9 @@ export class Limits {
         return { code: 'rate_limited', retryAfterMs: this.#local.retryAfter(slot, rateLimits, cost, now) }
       }
     }
-    return quota === undefined ? undefined : this.#reserveQuota(memo, token, cost, now, rateLimits === undefined ? 'nowhere' : 'local')
+    return quota === undefined
+      ? undefined
+      : this.#reserveQuota(memo, token, cost, now, rateLimits === undefined ? 'nowhere' : 'local')
   }
 
   /** What is left of everything, as far as is known here. */
@@ -123,11 +125,19 @@ export class Limits {
         taken = 'local'
       }
     }
-    return token.policy.quota === undefined ? undefined : this.#reserveQuota(memo, token, cost, this.#clock.now(), taken)
+    return token.policy.quota === undefined
+      ? undefined
+      : this.#reserveQuota(memo, token, cost, this.#clock.now(), taken)
   }
 
   /** The quota, after the rate limits passed; gives those back when it refuses. */
-  #reserveQuota(memo: TokenLimits, token: TokenRecord, cost: number, now: number, taken: Taken): MaybePromise<LimitRefusal | undefined> {
+  #reserveQuota(
+    memo: TokenLimits,
+    token: TokenRecord,
+    cost: number,
+    now: number,
+    taken: Taken,
+  ): MaybePromise<LimitRefusal | undefined> {
     const quota = token.policy.quota as Quota
     const reserved = this.#quotas.reserve(this.#quotaSlot(memo, token), quota, cost, now)
     if (reserved === true) return undefined

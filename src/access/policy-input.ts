@@ -32,7 +32,14 @@ export interface PolicyInput {
 }
 
 /** The fields of a {@link PolicyInput}. */
-export const POLICY_FIELDS: readonly (keyof PolicyInput)[] = ['level', 'scopes', 'tools', 'ipAllow', 'rateLimit', 'quota']
+export const POLICY_FIELDS: readonly (keyof PolicyInput)[] = [
+  'level',
+  'scopes',
+  'tools',
+  'ipAllow',
+  'rateLimit',
+  'quota',
+]
 
 /**
  * Applies what a caller writes to the policy before, and answers the shared object of the result.
@@ -45,7 +52,9 @@ export function parsePolicy(input: PolicyInput, before: Policy | undefined, cata
   const scopes = pick(input.scopes, before?.scopes, [], (value) => parseScopes(value, catalog))
   const tools = pick(input.tools, before?.tools, undefined, (value) => parseTools('tools', value))
   const ipAllow = pick(input.ipAllow, before?.ipAllow, undefined, (value) => parseCidrs('ipAllow', value))
-  const rateLimits = pick(input.rateLimit, before?.rateLimits, undefined, (value) => parseRateLimits('rateLimit', value))
+  const rateLimits = pick(input.rateLimit, before?.rateLimits, undefined, (value) =>
+    parseRateLimits('rateLimit', value),
+  )
   const quota = pick(input.quota, before?.quota, undefined, parseQuota)
   return internPolicy({
     level,

@@ -114,7 +114,14 @@ export class QuotaBlocks {
     this.#turn(slot, quota, now)
     const remaining = Math.max(0, slot.left + quota.limit - slot.granted)
     if (quota.per === undefined) return { name: 'quota', kind: 'quota', limit: quota.limit, remaining }
-    return { name: 'quota', kind: 'quota', limit: quota.limit, per: quota.per, remaining, resetMs: slot.window + quota.per - now }
+    return {
+      name: 'quota',
+      kind: 'quota',
+      limit: quota.limit,
+      per: quota.per,
+      remaining,
+      resetMs: slot.window + quota.per - now,
+    }
   }
 
   async #reserveAfterFetch(slot: QuotaSlot, quota: Quota, cost: number): Promise<boolean> {

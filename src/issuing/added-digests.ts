@@ -1,5 +1,5 @@
-import type { Foundation } from '../stores/foundation.ts'
 import { StaleRevisionError } from '../stores/errors.ts'
+import type { Foundation } from '../stores/foundation.ts'
 import { tokenKind } from '../tokens/record.ts'
 import type { IssuingEvents } from './events.ts'
 
@@ -58,7 +58,9 @@ export class AddedDigests {
     const { value: token, revision } = stored
     const digests = { ...version.digests, [keyId]: digest }
     const value = { ...token, versions: token.versions.map((v) => (v.n === n ? { ...v, digests } : v)) }
-    await commits.write({}, [{ kind: tokenKind, id, revision, to: { value }, action: 'token.redigested', detail: { version: n, key: keyId } }])
+    await commits.write({}, [
+      { kind: tokenKind, id, revision, to: { value }, action: 'token.redigested', detail: { version: n, key: keyId } },
+    ])
     events.emit('token.redigested', { id, service: token.service, version: n, at: clock.now() })
   }
 }

@@ -1,7 +1,12 @@
 import { TokenwrightError } from '../kernel/errors.ts'
 
 /** The codes of the errors that issuing and changing tokens throw. */
-export type IssuingErrorCode = 'ERR_SERVICE_EXISTS' | 'ERR_TOKEN_EXISTS' | 'ERR_TOKEN_NOT_FOUND' | 'ERR_TOKEN_REVOKED' | 'ERR_TOKEN_STATE'
+export type IssuingErrorCode =
+  | 'ERR_SERVICE_EXISTS'
+  | 'ERR_TOKEN_EXISTS'
+  | 'ERR_TOKEN_NOT_FOUND'
+  | 'ERR_TOKEN_REVOKED'
+  | 'ERR_TOKEN_STATE'
 
 /** The name is held by a token that is neither revoked nor expired. */
 export class ServiceExistsError extends TokenwrightError<'ERR_SERVICE_EXISTS'> {
@@ -57,7 +62,9 @@ export class TokenRevokedError extends TokenwrightError<'ERR_TOKEN_REVOKED'> {
    * @param id - its id
    */
   constructor(service: string, id: string) {
-    super('ERR_TOKEN_REVOKED', `the token '${service}' (${id}) is revoked, which is final`, { help: 'generate a new one' })
+    super('ERR_TOKEN_REVOKED', `the token '${service}' (${id}) is revoked, which is final`, {
+      help: 'generate a new one',
+    })
     this.id = id
   }
 }

@@ -43,7 +43,14 @@ export class ExpiryWarnings {
       }
       if (crossed === undefined) return false
       const { days, endsAt } = crossed
-      const change = { kind: tokenKind, id, revision: stored.revision, to: { value: token }, action: 'token.expiring', detail: { days, endsAt } }
+      const change = {
+        kind: tokenKind,
+        id,
+        revision: stored.revision,
+        to: { value: token },
+        action: 'token.expiring',
+        detail: { days, endsAt },
+      }
       await commits.write({}, [change])
       // What is past its end already is not about to expire.
       if (now < endsAt) events.emit('token.expiring', { id, service: token.service, at: now, days, endsAt })

@@ -11,7 +11,16 @@ import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import { ABOUT_FIELDS, type AboutInput, checkName, parseAbout } from '../tokens/about.ts'
 import { isPrintable } from '../tokens/alphabet.ts'
 import { type ForeignDigest, parseForeignDigest } from '../tokens/digest.ts'
-import { type FormatInput, generateText, hasSignedForm, internFormat, MAX_OPAQUE_LENGTH, parseFormat, previewOf, type TokenFormat } from '../tokens/format.ts'
+import {
+  type FormatInput,
+  generateText,
+  hasSignedForm,
+  internFormat,
+  MAX_OPAQUE_LENGTH,
+  parseFormat,
+  previewOf,
+  type TokenFormat,
+} from '../tokens/format.ts'
 import { KnownFormats } from '../tokens/known-formats.ts'
 import { endOfToken, type TokenLifetime, type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record.ts'
 import type { TokenView } from '../tokens/token-view.ts'
@@ -141,9 +150,13 @@ export class Generator {
     if (input.token !== undefined) {
       checkForeignText(input.token, input.allowWeak === true)
       this.#formats.refuseText(input.token)
-      proof = { ...proofOf(input.token, draft, 1, keys, random), preview: previewOf({ ...format, prefix: '' }, input.token) }
+      proof = {
+        ...proofOf(input.token, draft, 1, keys, random),
+        preview: previewOf({ ...format, prefix: '' }, input.token),
+      }
     } else {
-      if (format.retrievable) throw new InvalidInputError('retrievable', 'needs the token itself', 'import by token, or leave it out')
+      if (format.retrievable)
+        throw new InvalidInputError('retrievable', 'needs the token itself', 'import by token, or leave it out')
       const { id, digest } = parseForeignDigest(input.digest as ForeignDigest)
       proof = { preview: '', digests: { [id]: digest } }
     }
@@ -167,7 +180,12 @@ export class Generator {
     }
   }
 
-  async #create(draft: Omit<TokenRecord, 'versions'>, proof: Omit<TokenVersion, keyof Version>, by: Attribution, imported: boolean): Promise<TokenView> {
+  async #create(
+    draft: Omit<TokenRecord, 'versions'>,
+    proof: Omit<TokenVersion, keyof Version>,
+    by: Attribution,
+    imported: boolean,
+  ): Promise<TokenView> {
     const { store, clock, commits, events } = this.#base
     const { actor, reason } = checkAttribution(by)
     await this.#base.ready()
@@ -180,7 +198,9 @@ export class Generator {
       const changes: Change<TokenRecord>[] = [{ kind: tokenKind, id, revision: 0, to: { value }, action }]
       if (holder !== undefined) changes.unshift(this.#releaseName(holder, clock.now()))
       try {
-        const stored = (await commits.write({ actor, reason }, changes, [birthOf(id, 1, createdAt)])).at(-1) as Stored<TokenRecord>
+        const stored = (await commits.write({ actor, reason }, changes, [birthOf(id, 1, createdAt)])).at(
+          -1,
+        ) as Stored<TokenRecord>
         events.emit('token.generated', {
           id,
           service,
@@ -192,7 +212,8 @@ export class Generator {
         })
         return viewOf(stored, clock.now())
       } catch (error) {
-        if (error instanceof UniqueConflictError && error.index === 'digest') throw new TokenExistsError(error.holder, error.removed)
+        if (error instanceof UniqueConflictError && error.index === 'digest')
+          throw new TokenExistsError(error.holder, error.removed)
         const raced = error instanceof UniqueConflictError || error instanceof StaleRevisionError
         if (!raced || attempt === 10) throw error
         // Another caller took the name since it was looked up: look again, and tell by whom.
@@ -219,12 +240,18 @@ export class Generator {
  *
  * @throws InvalidInputError for a lifetime under 1 s, an end in the past, or a negative grace
  */
-export function parseLifetime(input: LifetimeInput, before: TokenLifetime | undefined, clock: Clock): TokenLifetime | undefined {
+export function parseLifetime(
+  input: LifetimeInput,
+  before: TokenLifetime | undefined,
+  clock: Clock,
+): TokenLifetime | undefined {
   const lifetime: { -readonly [field in keyof TokenLifetime]: TokenLifetime[field] } = { ...before }
   if (input.expiresIn === null) delete lifetime.expiresIn
-  else if (input.expiresIn !== undefined) lifetime.expiresIn = parseDuration('expiresIn', input.expiresIn, { min: 1000 })
+  else if (input.expiresIn !== undefined)
+    lifetime.expiresIn = parseDuration('expiresIn', input.expiresIn, { min: 1000 })
   if (input.expiresAt === null) delete lifetime.expiresAt
-  else if (input.expiresAt !== undefined) lifetime.expiresAt = parseInstant('expiresAt', input.expiresAt, { after: clock.now() })
+  else if (input.expiresAt !== undefined)
+    lifetime.expiresAt = parseInstant('expiresAt', input.expiresAt, { after: clock.now() })
   if (input.grace === null) delete lifetime.grace
   else if (input.grace !== undefined) lifetime.grace = parseDuration('grace', input.grace, { allowZero: true })
   return Object.keys(lifetime).length === 0 ? undefined : lifetime
@@ -233,7 +260,15 @@ export function parseLifetime(input: LifetimeInput, before: TokenLifetime | unde
 const FORM_FIELDS = ['type', 'prefix', 'length', 'charset', 'checksum', 'retrievable', 'allowWeak']
 const LIFETIME_FIELDS = ['expiresIn', 'expiresAt', 'grace']
 const DEFAULT_FIELDS = [...FORM_FIELDS, ...POLICY_FIELDS, ...LIFETIME_FIELDS].filter((field) => field !== 'allowWeak')
-const GENERATE_FIELDS = ['service', ...FORM_FIELDS, ...POLICY_FIELDS, ...LIFETIME_FIELDS, ...ABOUT_FIELDS, 'actor', 'reason']
+const GENERATE_FIELDS = [
+  'service',
+  ...FORM_FIELDS,
+  ...POLICY_FIELDS,
+  ...LIFETIME_FIELDS,
+  ...ABOUT_FIELDS,
+  'actor',
+  'reason',
+]
 const IMPORT_FIELDS = ['token', 'digest', 'createdAt', ...GENERATE_FIELDS.filter((field) => field !== 'type')]
 
 function defined<T extends object>(input: T, known: readonly string[]): T {
@@ -243,10 +278,18 @@ function defined<T extends object>(input: T, known: readonly string[]): T {
 
 function checkForeignText(text: unknown, weak: boolean): asserts text is string {
   if (typeof text !== 'string' || text.length > MAX_OPAQUE_LENGTH || !isPrintable(text)) {
-    throw new InvalidInputError('token', `must be printable ASCII without spaces, at most ${MAX_OPAQUE_LENGTH} characters`, 'import another form by its digest')
+    throw new InvalidInputError(
+      'token',
+      `must be printable ASCII without spaces, at most ${MAX_OPAQUE_LENGTH} characters`,
+      'import another form by its digest',
+    )
   }
   if (hasSignedForm(text)) throw new InvalidInputError('token', 'has the form of a signed token', 'issue a new one')
   if (!weak && (text.length < 16 || new Set(text).size < 8)) {
-    throw new InvalidInputError('token', 'is too short or too simple to be a secret', 'issue a new one, or set allowWeak')
+    throw new InvalidInputError(
+      'token',
+      'is too short or too simple to be a secret',
+      'issue a new one, or set allowWeak',
+    )
   }
 }

@@ -88,7 +88,10 @@ export class KeyManager {
     })
     const warnings = list
       .filter((key) => key.only > 0 && key.retireAt !== undefined)
-      .map((key) => `key '${key.id}' retires at ${new Date(key.retireAt as number).toISOString()}, and ${key.only} live version(s) have no other proof: they must be used once before, or rotated`)
+      .map(
+        (key) =>
+          `key '${key.id}' retires at ${new Date(key.retireAt as number).toISOString()}, and ${key.only} live version(s) have no other proof: they must be used once before, or rotated`,
+      )
     return { keys: list, schemes, warnings }
   }
 
@@ -121,7 +124,9 @@ export class KeyManager {
       const { value: token, revision } = stored
       const versions = token.versions.map((version) => this.#rekeyed(token, version))
       if (versions.every((version, i) => version === token.versions[i])) return false
-      await commits.write(by, [{ kind: tokenKind, id, revision, to: { value: { ...token, versions } }, action: 'token.rekeyed' }])
+      await commits.write(by, [
+        { kind: tokenKind, id, revision, to: { value: { ...token, versions } }, action: 'token.rekeyed' },
+      ])
       return true
     })
   }
@@ -152,7 +157,11 @@ export class KeyManager {
   }
 }
 
-function count(uses: Map<string, { versions: number; only: number; sealed: number }>, id: string, what: 'versions' | 'only' | 'sealed'): void {
+function count(
+  uses: Map<string, { versions: number; only: number; sealed: number }>,
+  id: string,
+  what: 'versions' | 'only' | 'sealed',
+): void {
   const use = uses.get(id) ?? { versions: 0, only: 0, sealed: 0 }
   use[what] += 1
   uses.set(id, use)

@@ -1,7 +1,7 @@
 import { InvalidInputError } from '../kernel/errors.ts'
 import type { Stored } from '../kernel/kind.ts'
-import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import type { TokenStore } from '../stores/token-store.ts'
+import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import { TokenNotFoundError } from './errors.ts'
 
 /** Which token: by its name, which finds the one that holds it now, or by its id, which finds ended ones too. */
@@ -28,6 +28,9 @@ export async function readToken(store: TokenStore, ref: TokenRef): Promise<Store
  */
 export async function requireRecord(store: TokenStore, ref: TokenRef): Promise<Stored<TokenRecord>> {
   const found = await readToken(store, ref)
-  if (found === undefined) throw new TokenNotFoundError(typeof ref === 'string' ? `of the service '${ref.slice(0, 64)}'` : `with the id '${ref.id.slice(0, 64)}'`)
+  if (found === undefined)
+    throw new TokenNotFoundError(
+      typeof ref === 'string' ? `of the service '${ref.slice(0, 64)}'` : `with the id '${ref.id.slice(0, 64)}'`,
+    )
   return found
 }

@@ -1,6 +1,6 @@
 import type { Random } from '../kernel/random.ts'
-import { type ActivityRecord, activityId, activityKind } from '../stores/usage-rows.ts'
 import type { Write } from '../stores/token-store.ts'
+import { type ActivityRecord, activityId, activityKind } from '../stores/usage-rows.ts'
 import { CHARSETS, sample } from '../tokens/alphabet.ts'
 import { previewOf, type TokenFormat } from '../tokens/format.ts'
 import type { KeyRing } from '../tokens/key-ring.ts'
@@ -35,4 +35,3 @@ export function birthOf(id: string, n: number, now: number): Write {
   const value: ActivityRecord = { calls: 0, lastAt: now }
   return { kind: activityKind, id: activityId(id, n), value }
 }
-

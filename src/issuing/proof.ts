@@ -154,9 +154,11 @@ export function versionOf(record: TokenRecord, keys: readonly string[]): TokenVe
 }
 
 /** The token that a text is or was a version of, if the store has it. */
-export async function findByText(base: Pick<Foundation<object>, 'keys' | 'store' | 'clock'>, text: unknown): Promise<Stored<TokenRecord> | undefined> {
+export async function findByText(
+  base: Pick<Foundation<object>, 'keys' | 'store' | 'clock'>,
+  text: unknown,
+): Promise<Stored<TokenRecord> | undefined> {
   if (typeof text !== 'string' || !isWellFormed(text)) return undefined
   const { keys, store, clock } = base
   return store.find(tokenKind, 'digest', [keys.digest(text), ...furtherKeys(keys, text, clock.now())])
 }
-

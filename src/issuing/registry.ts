@@ -115,14 +115,20 @@ export class Registry {
     if (order !== 'created' && order !== 'rotated' && order !== 'ends') {
       throw new InvalidInputError('order', 'is not an order', "use 'created', 'rotated' or 'ends'")
     }
-    if (cursor !== undefined && typeof cursor !== 'string') throw new InvalidInputError('cursor', 'is not a cursor', 'give the one of the page before')
+    if (cursor !== undefined && typeof cursor !== 'string')
+      throw new InvalidInputError('cursor', 'is not a cursor', 'give the one of the page before')
     const now = this.#base.clock.now()
     const range = rangeFor(input, order, now)
     const items: TokenView[] = []
     let next = cursor
     for (let reads = 0; reads < PAGE_READS; ) {
       // Asking for what is still missing keeps the cursor exactly behind the last item that is handed out.
-      const page = await this.#base.store.list(tokenKind, { ...range, reverse, limit: limit - items.length, cursor: next })
+      const page = await this.#base.store.list(tokenKind, {
+        ...range,
+        reverse,
+        limit: limit - items.length,
+        cursor: next,
+      })
       reads += page.items.length
       for (const stored of page.items) if (matches(stored.value, input, now)) items.push(viewOf(stored, now))
       next = page.cursor
@@ -144,19 +150,28 @@ export class Registry {
     const by = checkAttribution(input)
     const given = fields.filter((field) => input[field] !== undefined)
     const { clock } = this.#base
-    return this.#change(ref, by, 'token.updated', { detail: { fields: given.join(' ') } }, (token) => {
-      const { lifetime: before, about: said, warnedDays, ...rest } = token
-      const lifetime = parseLifetime(input, before, clock)
-      const about = parseAbout(input, said)
-      return {
-        ...rest,
-        policy: parsePolicy(input, token.policy, this.#catalog),
-        ...(lifetime && { lifetime }),
-        ...(about && { about }),
-        // Another end is announced anew.
-        ...(warnedDays !== undefined && input.expiresAt === undefined && input.expiresIn === undefined && { warnedDays }),
-      }
-    }, (event) => this.#base.events.emit('token.updated', { ...event, fields: given }))
+    return this.#change(
+      ref,
+      by,
+      'token.updated',
+      { detail: { fields: given.join(' ') } },
+      (token) => {
+        const { lifetime: before, about: said, warnedDays, ...rest } = token
+        const lifetime = parseLifetime(input, before, clock)
+        const about = parseAbout(input, said)
+        return {
+          ...rest,
+          policy: parsePolicy(input, token.policy, this.#catalog),
+          ...(lifetime && { lifetime }),
+          ...(about && { about }),
+          // Another end is announced anew.
+          ...(warnedDays !== undefined &&
+            input.expiresAt === undefined &&
+            input.expiresIn === undefined && { warnedDays }),
+        }
+      },
+      (event) => this.#base.events.emit('token.updated', { ...event, fields: given }),
+    )
   }
 
   /**
@@ -168,8 +183,13 @@ export class Registry {
   async disable(ref: TokenRef, input: Attribution = {}): Promise<TokenView> {
     const by = checkAttribution(input)
     const mark = { at: this.#base.clock.now(), ...(by.reason !== undefined && { reason: by.reason }) }
-    return this.#change(ref, by, 'token.disabled', {}, (token) => (token.disabled ? undefined : { ...token, disabled: mark }), (event) =>
-      this.#base.events.emit('token.disabled', event),
+    return this.#change(
+      ref,
+      by,
+      'token.disabled',
+      {},
+      (token) => (token.disabled ? undefined : { ...token, disabled: mark }),
+      (event) => this.#base.events.emit('token.disabled', event),
     )
   }
 
@@ -182,8 +202,13 @@ export class Registry {
   async enable(ref: TokenRef, input: Attribution = {}): Promise<TokenView> {
     const by = checkAttribution(input)
     const open = ({ disabled: _, ...token }: TokenRecord): TokenRecord => token
-    return this.#change(ref, by, 'token.enabled', {}, (token) => (token.disabled ? open(token) : undefined), (event) =>
-      this.#base.events.emit('token.enabled', event),
+    return this.#change(
+      ref,
+      by,
+      'token.enabled',
+      {},
+      (token) => (token.disabled ? open(token) : undefined),
+      (event) => this.#base.events.emit('token.enabled', event),
     )
   }
 
@@ -235,7 +260,10 @@ export class Registry {
     return { removed, tidied, more: due.cursor !== undefined || untidy.cursor !== undefined }
   }
 
-  async #revokeWhere(where: { readonly owner?: string | undefined; readonly tag?: string | undefined }, by: Attribution): Promise<TokenView[]> {
+  async #revokeWhere(
+    where: { readonly owner?: string | undefined; readonly tag?: string | undefined },
+    by: Attribution,
+  ): Promise<TokenView[]> {
     checkFields('where', where, ['owner', 'tag'])
     if (where.owner === undefined && where.tag === undefined) {
       throw new InvalidInputError('where', 'names neither owner nor tag', 'name at least one')
@@ -262,12 +290,19 @@ export class Registry {
       (token) => {
         if (token.revoked !== undefined) return undefined
         const now = clock.now()
-        if (version === undefined) return { ...token, revoked: { at: now, ...(by.reason !== undefined && { reason: by.reason }) } }
+        if (version === undefined)
+          return { ...token, revoked: { at: now, ...(by.reason !== undefined && { reason: by.reason }) } }
         const found = token.versions.find((v) => v.n === version)
         if (found === undefined || found.state === 'current') {
-          throw new TokenStateError(token.id, `version ${version} of '${token.service}' ${found ? 'is the current one' : "isn't there"}`, 'name a pending or previous version, or revoke the token')
+          throw new TokenStateError(
+            token.id,
+            `version ${version} of '${token.service}' ${found ? 'is the current one' : "isn't there"}`,
+            'name a pending or previous version, or revoke the token',
+          )
         }
-        return found.state === 'retired' ? undefined : { ...token, versions: retire(token.versions, token.lifetime, version, now) }
+        return found.state === 'retired'
+          ? undefined
+          : { ...token, versions: retire(token.versions, token.lifetime, version, now) }
       },
       (event) => events.emit('token.revoked', { ...event, ...(version !== undefined && { version }) }),
     )
@@ -295,7 +330,13 @@ export class Registry {
       const [changed] = await commits.write(by, [
         { kind: tokenKind, id, revision, to: { value }, action, ...(options.detail && { detail: options.detail }) },
       ])
-      tell({ id, service: token.service, at, ...(by.actor !== undefined && { actor: by.actor }), ...(by.reason !== undefined && { reason: by.reason }) })
+      tell({
+        id,
+        service: token.service,
+        at,
+        ...(by.actor !== undefined && { actor: by.actor }),
+        ...(by.reason !== undefined && { reason: by.reason }),
+      })
       return viewOf(changed as Stored<TokenRecord>, at)
     })
   }
@@ -314,7 +355,12 @@ export class Registry {
       }
       const gone = token.versions.map((v) => ({ kind: activityKind, id: activityId(id, v.n), remove: true as const }))
       await commits.write(by, [{ kind: tokenKind, id, revision, to: { tombstone }, action: 'token.removed' }], gone)
-      events.emit('token.removed', { id, service: token.service, at, ...(by.actor !== undefined && { actor: by.actor }) })
+      events.emit('token.removed', {
+        id,
+        service: token.service,
+        at,
+        ...(by.actor !== undefined && { actor: by.actor }),
+      })
       return true
     })
   }
@@ -327,13 +373,19 @@ export class Registry {
       const { value: token, revision } = stored
       const versions = prune(settle(token.versions, token.lifetime, now), now, RETIRED_RETENTION)
       if (versions === token.versions) return false
-      await commits.write(by, [{ kind: tokenKind, id, revision, to: { value: { ...token, versions } }, action: 'token.tidied' }])
+      await commits.write(by, [
+        { kind: tokenKind, id, revision, to: { value: { ...token, versions } }, action: 'token.tidied' },
+      ])
       return true
     })
   }
 }
 
-function rangeFor(filter: TokenFilter, order: 'created' | 'rotated' | 'ends', now: number): Omit<ListQuery<TokenOrder>, 'limit'> {
+function rangeFor(
+  filter: TokenFilter,
+  order: 'created' | 'rotated' | 'ends',
+  now: number,
+): Omit<ListQuery<TokenOrder>, 'limit'> {
   if (order !== 'created') return { index: order }
   if (filter.owner !== undefined) return { index: 'owner', in: filter.owner }
   if (filter.tag !== undefined) return { index: 'tag', in: filter.tag }

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { explain, firstRefusal, missingScopes } from '../access/checks.ts'
-import { type LimiterFailMode, Limits, type LimitRefusal } from '../access/limits.ts'
+import { type LimiterFailMode, type LimitRefusal, Limits } from '../access/limits.ts'
 import { parseCost } from '../access/policy-input.ts'
 import type { RateLimiter } from '../access/rate-limiter.ts'
 import type { ScopeCatalog } from '../access/scope-catalog.ts'
@@ -10,7 +10,7 @@ import type { MaybePromise, Stored } from '../kernel/kind.ts'
 import { Foundation } from '../stores/foundation.ts'
 import { KeyInUseError, KeyRingMismatchError } from '../stores/key-check.ts'
 import type { Cell } from '../stores/token-store.ts'
-import { callFacts, DeniedAnswer, type DenialDetails, VerifiedAnswer } from '../tokens/answer.ts'
+import { callFacts, type DenialDetails, DeniedAnswer, VerifiedAnswer } from '../tokens/answer.ts'
 import { hasSignedForm, isWellFormed, MAX_SIGNED_LENGTH } from '../tokens/format.ts'
 import { KnownFormats } from '../tokens/known-formats.ts'
 import { RETIRED_RETENTION, type TokenRecord, tokenKind } from '../tokens/record.ts'
@@ -93,7 +93,12 @@ export class Verifier {
     this.#catalog = options.scopes
     this.#formats = options.formats instanceof KnownFormats ? options.formats : new KnownFormats(options.formats)
     this.#usage = options.usage
-    const { store = 'closed', staleIfError = '5m', limiter: limiterMode = 'local', requestLog = 'drop' } = options.failMode ?? {}
+    const {
+      store = 'closed',
+      staleIfError = '5m',
+      limiter: limiterMode = 'local',
+      requestLog = 'drop',
+    } = options.failMode ?? {}
     choose('failMode.store', store, ['closed', 'stale'])
     choose('failMode.requestLog', requestLog, ['drop', 'closed'])
     choose('failMode.limiter', limiterMode, ['closed', 'local', 'open'])
@@ -101,7 +106,8 @@ export class Verifier {
     this.#staleIfError = parseDuration('failMode.staleIfError', staleIfError, { min: 1000 })
     this.#logClosed = requestLog === 'closed'
     const size = options.cacheSize ?? 65_536
-    if (!Number.isInteger(size) || size < 2) throw new InvalidInputError('cacheSize', 'must be a whole number from 2', 'leave it out for 65536')
+    if (!Number.isInteger(size) || size < 2)
+      throw new InvalidInputError('cacheSize', 'must be a whole number from 2', 'leave it out for 65536')
     this.#cacheSize = size
     this.#proofs = new ProofCache(size)
     const { clock, random } = base
@@ -111,7 +117,8 @@ export class Verifier {
       random,
       limiter: options.limiter,
       failMode: limiterMode,
-      onFailure: (error) => base.events.emit('limiter.failed', { code: codeOf(error), mode: limiterMode, at: clock.now() }),
+      onFailure: (error) =>
+        base.events.emit('limiter.failed', { code: codeOf(error), mode: limiterMode, at: clock.now() }),
     })
     this.addedDigests = new AddedDigests(base)
   }
@@ -142,14 +149,21 @@ export class Verifier {
   #verify(presented: unknown, context: VerifyContext): MaybePromise<Verification> {
     const now = this.#base.clock.now()
     if (typeof presented !== 'string' || presented === '') {
-      return this.#deny(presented === undefined || presented === null || presented === '' ? 'missing' : 'malformed', undefined, context, now)
+      return this.#deny(
+        presented === undefined || presented === null || presented === '' ? 'missing' : 'malformed',
+        undefined,
+        context,
+        now,
+      )
     }
     if (presented.length > MAX_SIGNED_LENGTH) return this.#deny('malformed', undefined, context, now)
     // Only printable ASCII was ever put into the cache, and SHA-256 tells it from anything else: no scan for a known one.
     const key = hash('sha256', presented, 'binary')
     const proof = this.#proofs.get(key)
     if (proof === undefined) return this.#firstSight(presented, key, context, now)
-    return proof.cell === undefined ? this.#readAgain(proof, key, context, now) : this.#judgeCell(proof, proof.cell, key, context, now)
+    return proof.cell === undefined
+      ? this.#readAgain(proof, key, context, now)
+      : this.#judgeCell(proof, proof.cell, key, context, now)
   }
 
   /** A string that isn't remembered: proves it by its digest. */
@@ -206,7 +220,8 @@ export class Verifier {
     const proof = new Proof(stored, version, cell, this.#memo(stored.id, cell), this.#catalog, this.#limits, now)
     this.#proofs.set(key, proof)
     const { activeId } = this.#base.keys
-    if (version.digests[activeId] === undefined && version.state !== 'retired') this.addedDigests.add(stored.id, version.n, active)
+    if (version.digests[activeId] === undefined && version.state !== 'retired')
+      this.addedDigests.add(stored.id, version.n, active)
     return proof
   }
 
@@ -227,7 +242,13 @@ export class Verifier {
   }
 
   /** A remembered string, on a store with cells: what it may do is read from the live record. */
-  #judgeCell(proof: Proof, cell: Cell<TokenRecord>, key: string, context: VerifyContext, now: number): MaybePromise<Verification> {
+  #judgeCell(
+    proof: Proof,
+    cell: Cell<TokenRecord>,
+    key: string,
+    context: VerifyContext,
+    now: number,
+  ): MaybePromise<Verification> {
     let stored: Stored<TokenRecord> | undefined
     try {
       stored = cell.current
@@ -271,7 +292,8 @@ export class Verifier {
     const risk = this.#riskOf(context)
     if (token.revoked !== undefined || version.state === 'retired') {
       const ended = token.revoked !== undefined ? 'revoked' : version.ended
-      if (version.state === 'retired' && now - (version.endedAt ?? 0) >= RETIRED_RETENTION) return this.#deny('unknown', undefined, context, now)
+      if (version.state === 'retired' && now - (version.endedAt ?? 0) >= RETIRED_RETENTION)
+        return this.#deny('unknown', undefined, context, now)
       if (ended === 'revoked') return this.#deny('revoked', proof, context, now, undefined, risk)
     }
     if (token.disabled !== undefined) return this.#deny('disabled', proof, context, now, undefined, risk)
@@ -281,7 +303,8 @@ export class Verifier {
     }
     const refusal = firstRefusal(policy, context, this.#catalog)
     if (refusal !== undefined) {
-      const details = refusal === 'insufficient_scope' ? { missingScopes: missingScopes(policy, context, this.#catalog) } : undefined
+      const details =
+        refusal === 'insufficient_scope' ? { missingScopes: missingScopes(policy, context, this.#catalog) } : undefined
       return this.#deny(refusal, proof, context, now, details, risk)
     }
     if (this.#logClosed && this.#usage?.requestLogFull && this.#usage.records('ok', risk)) {
@@ -290,17 +313,32 @@ export class Verifier {
     const cost = context.cost === undefined ? 1 : parseCost(context.cost)
     if (policy.policy.rateLimits !== undefined || policy.policy.quota !== undefined) {
       const limited = this.#limits.reserve(proof.memo, token, cost, now)
-      if (limited instanceof Promise) return limited.then((refused) => this.#conclude(proof, context, now, cost, refused, risk))
+      if (limited instanceof Promise)
+        return limited.then((refused) => this.#conclude(proof, context, now, cost, refused, risk))
       return this.#conclude(proof, context, now, cost, limited, risk)
     }
     return this.#conclude(proof, context, now, cost, undefined, risk)
   }
 
-  #conclude(proof: Proof, context: VerifyContext, now: number, cost: number, refused: LimitRefusal | undefined, risk: string | undefined): Verification {
+  #conclude(
+    proof: Proof,
+    context: VerifyContext,
+    now: number,
+    cost: number,
+    refused: LimitRefusal | undefined,
+    risk: string | undefined,
+  ): Verification {
     if (refused !== undefined) {
       const retryAfterMs = refused.code === 'unavailable' ? UNAVAILABLE_RETRY : refused.retryAfterMs
       const limits = refused.code === 'unavailable' ? undefined : proof.limitStates(now)
-      return this.#deny(refused.code, proof, context, now, { ...(retryAfterMs !== undefined && { retryAfterMs }), ...(limits && { limits }) }, risk)
+      return this.#deny(
+        refused.code,
+        proof,
+        context,
+        now,
+        { ...(retryAfterMs !== undefined && { retryAfterMs }), ...(limits && { limits }) },
+        risk,
+      )
     }
     const answer = new VerifiedAnswer(proof, context, now, risk)
     const usage = this.#usage
@@ -322,7 +360,14 @@ export class Verifier {
     return answer
   }
 
-  #deny(code: DenialCode, proof: Proof | undefined, context: VerifyContext, now: number, details?: DenialDetails, risk?: string): Verification {
+  #deny(
+    code: DenialCode,
+    proof: Proof | undefined,
+    context: VerifyContext,
+    now: number,
+    details?: DenialDetails,
+    risk?: string,
+  ): Verification {
     const answer = new DeniedAnswer(code, proof, context, now, risk, details)
     if (context.explain === true) Object.assign(answer, { explain: explain(code, proof?.policy, context) })
     const { events } = this.#base
@@ -354,7 +399,9 @@ export class Verifier {
   }
 
   #riskOf(context: VerifyContext): string | undefined {
-    return this.#catalog === undefined || context.tool === undefined ? undefined : this.#catalog.riskOfTool(context.tool)
+    return this.#catalog === undefined || context.tool === undefined
+      ? undefined
+      : this.#catalog.riskOfTool(context.tool)
   }
 
   /** Tells of a store that failed. */
@@ -366,5 +413,6 @@ export class Verifier {
 }
 
 function choose(field: string, value: unknown, known: readonly string[]): void {
-  if (!known.includes(value as string)) throw new InvalidInputError(field, 'is unknown', `use one of ${known.join(', ')}`)
+  if (!known.includes(value as string))
+    throw new InvalidInputError(field, 'is unknown', `use one of ${known.join(', ')}`)
 }

@@ -101,6 +101,7 @@ export class MissingPackageError extends TokenwrightError<'ERR_MISSING_PACKAGE'>
 
 /** The code of an error, else its name: what an event may tell of it. Messages of others may hold anything. */
 export function codeOf(error: unknown): string {
-  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string') return error.code
+  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
+    return error.code
   return error instanceof Error ? error.name : 'unknown'
 }

@@ -8,11 +8,19 @@ import { InvalidInputError } from './errors.ts'
  */
 export function checkFields(field: string, value: unknown, known: readonly string[]): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new InvalidInputError(field, 'must be an object', `give { ${known.slice(0, 6).join(', ')}${known.length > 6 ? ', …' : ''} }`)
+    throw new InvalidInputError(
+      field,
+      'must be an object',
+      `give { ${known.slice(0, 6).join(', ')}${known.length > 6 ? ', …' : ''} }`,
+    )
   }
   for (const key in value) {
     if (!known.includes(key)) {
-      throw new InvalidInputError(field, `has an unknown field '${key.slice(0, 40)}'`, `the fields are ${known.join(', ')}`)
+      throw new InvalidInputError(
+        field,
+        `has an unknown field '${key.slice(0, 40)}'`,
+        `the fields are ${known.join(', ')}`,
+      )
     }
   }
   return value as Record<string, unknown>

@@ -1,9 +1,9 @@
 import { TokenExistsError, TokenRevokedError, TokenStateError } from '../issuing/errors.ts'
-import type { IssuingSettings } from '../issuing/generator.ts'
 import type { IssuingEvents } from '../issuing/events.ts'
+import type { IssuingSettings } from '../issuing/generator.ts'
 import { requireRecord, type TokenRef } from '../issuing/lookup.ts'
-import { furtherKeys, versionOf } from '../issuing/proof.ts'
 import { birthOf, proofOf, sealContext } from '../issuing/new-token.ts'
+import { furtherKeys, versionOf } from '../issuing/proof.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { InvalidInputError, TokenwrightError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
@@ -20,7 +20,8 @@ import { DEFAULT_GRACE, viewOf } from '../tokens/view.ts'
 import type { RotationEvents } from './events.ts'
 
 /** What a {@link Rotator} is made from: of the settings, `formats` and `defaults.grace` count. */
-export type RotatorOptions = FoundationSource<IssuingEvents & RotationEvents> & Pick<IssuingSettings, 'formats' | 'defaults'>
+export type RotatorOptions = FoundationSource<IssuingEvents & RotationEvents> &
+  Pick<IssuingSettings, 'formats' | 'defaults'>
 
 /** How to rotate. */
 export interface RotateOptions extends Attribution {
@@ -58,9 +59,13 @@ export class TooManyLiveVersionsError extends TokenwrightError<'ERR_TOO_MANY_LIV
    * @param id - the token's id
    */
   constructor(service: string, id: string) {
-    super('ERR_TOO_MANY_LIVE_VERSIONS', `'${service}' has ${MAX_LIVE_VERSIONS} live versions, and a rotation would add one`, {
-      help: "wait for the oldest to end, end it (whenInGrace: 'endOldest'), or rotate with grace 0",
-    })
+    super(
+      'ERR_TOO_MANY_LIVE_VERSIONS',
+      `'${service}' has ${MAX_LIVE_VERSIONS} live versions, and a rotation would add one`,
+      {
+        help: "wait for the oldest to end, end it (whenInGrace: 'endOldest'), or rotate with grace 0",
+      },
+    )
     this.id = id
   }
 }
@@ -112,9 +117,7 @@ export class Rotator {
    * @param options - store, keys and, if wanted, formats and defaults (of which `grace` counts)
    * @throws InvalidInputError for bad options
    */
-  constructor(
-    options: RotatorOptions,
-  ) {
+  constructor(options: RotatorOptions) {
     this.#base = Foundation.of(options)
     this.#formats = options.formats instanceof KnownFormats ? options.formats : new KnownFormats(options.formats)
     this.#grace = parseDuration('defaults.grace', options.defaults?.grace ?? DEFAULT_GRACE, { allowZero: true })
@@ -167,7 +170,11 @@ export class Rotator {
         ...(by.actor !== undefined && { actor: by.actor }),
         ...(by.reason !== undefined && { reason: by.reason }),
       })
-      return { token: text, record: viewOf(changed as Stored<TokenRecord>, now), rotation: { id: rotationId, step: 'finish', status: 'done' } }
+      return {
+        token: text,
+        record: viewOf(changed as Stored<TokenRecord>, now),
+        rotation: { id: rotationId, step: 'finish', status: 'done' },
+      }
     })
   }
 
@@ -189,7 +196,14 @@ export class Rotator {
       if (current.sealed === undefined) throw new NotRetrievableError(token.service)
       const text = keys.unseal(current.sealed, sealContext(id, current.n))
       // Written as it is: the entry in the journal, and the revision that proves it, are the change.
-      const change = { kind: tokenKind, id, revision, to: { value: { ...token } }, action: 'token.revealed', detail: { version: current.n } }
+      const change = {
+        kind: tokenKind,
+        id,
+        revision,
+        to: { value: { ...token } },
+        action: 'token.revealed',
+        detail: { version: current.n },
+      }
       await commits.write(by, [change])
       events.emit('token.revealed', {
         id,
@@ -207,7 +221,8 @@ export class Rotator {
   #rotatable(token: TokenRecord, now: number): readonly TokenVersion[] {
     const { id, service } = token
     if (token.revoked !== undefined) throw new TokenRevokedError(service, id)
-    if (token.disabled !== undefined) throw new TokenStateError(id, `the token '${service}' (${id}) is disabled`, 'enable it first')
+    if (token.disabled !== undefined)
+      throw new TokenStateError(id, `the token '${service}' (${id}) is disabled`, 'enable it first')
     if (liveVersions(token.versions, token.lifetime, now).length === 0) {
       throw new TokenStateError(id, `the token '${service}' (${id}) has expired`, 'generate a new one, or move its end')
     }
@@ -218,21 +233,35 @@ export class Rotator {
     const { format } = token
     if (own === undefined) return generateText(format, this.#base.random)
     if (typeof own !== 'string' || !matchesFormat(format, own)) {
-      throw new InvalidInputError('token', "doesn't have the form of this token (prefix, length, symbols, checksum)", 'leave it out to have one drawn')
+      throw new InvalidInputError(
+        'token',
+        "doesn't have the form of this token (prefix, length, symbols, checksum)",
+        'leave it out to have one drawn',
+      )
     }
     this.#formats.refuseText(own)
     const { keys, clock } = this.#base
     // Under whichever key: a text that was a version once would answer for two of them.
-    if (versionOf(token, [keys.digest(own), ...furtherKeys(keys, own, clock.now())]) !== undefined) throw new TokenExistsError(token.id, false)
+    if (versionOf(token, [keys.digest(own), ...furtherKeys(keys, own, clock.now())]) !== undefined)
+      throw new TokenExistsError(token.id, false)
     return own
   }
 }
 
 /** Sees to it that a rotation with grace leaves at most three versions alive. */
-function makeRoom(token: TokenRecord, versions: readonly TokenVersion[], when: 'keep' | 'refuse' | 'endOldest', now: number): readonly TokenVersion[] {
+function makeRoom(
+  token: TokenRecord,
+  versions: readonly TokenVersion[],
+  when: 'keep' | 'refuse' | 'endOldest',
+  now: number,
+): readonly TokenVersion[] {
   const pending = versions.find((version) => version.state === 'pending')
   if (pending !== undefined) {
-    throw new TokenStateError(token.id, `a rotation of '${token.service}' is under way (version ${pending.n})`, 'finish it, or rotate with grace 0')
+    throw new TokenStateError(
+      token.id,
+      `a rotation of '${token.service}' is under way (version ${pending.n})`,
+      'finish it, or rotate with grace 0',
+    )
   }
   const live = liveVersions(versions, token.lifetime, now)
   const oldest = live.find((version) => version.state === 'previous')

@@ -62,7 +62,11 @@ export class Commits {
    * @throws StaleRevisionError when a record has changed since it was read
    * @throws UniqueConflictError when a key is taken
    */
-  async write<T>(by: Attribution, changes: readonly Change<T>[], rows: readonly Write[] = []): Promise<(Stored<T> | undefined)[]> {
+  async write<T>(
+    by: Attribution,
+    changes: readonly Change<T>[],
+    rows: readonly Write[] = [],
+  ): Promise<(Stored<T> | undefined)[]> {
     const id = Buffer.from(this.#random.bytes(12)).toString('base64url')
     const at = this.#clock.now()
     const expect: Expectation[] = []
@@ -120,7 +124,10 @@ export async function retryStale<T>(change: () => Promise<T>): Promise<T> {
  */
 export function checkAttribution(by: Attribution | undefined): Attribution {
   if (by === undefined) return {}
-  for (const [field, limit] of [['actor', 256], ['reason', 1024]] as const) {
+  for (const [field, limit] of [
+    ['actor', 256],
+    ['reason', 1024],
+  ] as const) {
     const value: unknown = by[field]
     if (value === undefined) continue
     if (typeof value !== 'string' || value === '' || value.length > limit) {

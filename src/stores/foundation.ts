@@ -22,7 +22,9 @@ export interface FoundationOptions<Events extends object> {
 }
 
 /** What a service stands on: options of its own, or a foundation that it shares. */
-export type FoundationSource<Events extends object> = FoundationOptions<Events> | { readonly foundation: Foundation<Events> }
+export type FoundationSource<Events extends object> =
+  | FoundationOptions<Events>
+  | { readonly foundation: Foundation<Events> }
 
 /** Store, keys, time, randomness and events, checked and complete, with the one way to change records. */
 export class Foundation<Events extends object> {
@@ -53,7 +55,11 @@ export class Foundation<Events extends object> {
   static of<Events extends object>(options: FoundationSource<Events>): Foundation<Events> {
     if (options !== null && typeof options === 'object' && 'foundation' in options) return options.foundation
     if (typeof options?.store?.commit !== 'function') {
-      throw new InvalidInputError('store', 'is not a TokenStore', 'pass a MemoryTokenStore, a FileTokenStore or an adapter of your own')
+      throw new InvalidInputError(
+        'store',
+        'is not a TokenStore',
+        'pass a MemoryTokenStore, a FileTokenStore or an adapter of your own',
+      )
     }
     return new Foundation(options)
   }

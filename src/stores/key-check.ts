@@ -45,9 +45,13 @@ export class KeyInUseError extends TokenwrightError<'ERR_KEY_IN_USE'> {
    * @param service - a token that needs it
    */
   constructor(key: string, service: string) {
-    super('ERR_KEY_IN_USE', `the key '${key}' is missing from the ring, and live tokens need it (such as '${service}')`, {
-      help: `put '${key}' back as a later key, and see keys.status() before it is retired`,
-    })
+    super(
+      'ERR_KEY_IN_USE',
+      `the key '${key}' is missing from the ring, and live tokens need it (such as '${service}')`,
+      {
+        help: `put '${key}' back as a later key, and see keys.status() before it is retired`,
+      },
+    )
     this.key = key
   }
 }
@@ -69,14 +73,17 @@ export async function checkKeys(store: TokenStore, keys: KeyRing, clock: Clock, 
   const familiar = seen.filter((key) => keys.ids.includes(key.id))
   for (const key of familiar) {
     if (keys.checkValue(key.id) !== key.check) {
-      throw new KeyRingMismatchError(`the key '${key.id}' has another secret than the one that this store was written with`)
+      throw new KeyRingMismatchError(
+        `the key '${key.id}' has another secret than the one that this store was written with`,
+      )
     }
   }
   for (const key of seen) {
     if (keys.ids.includes(key.id)) continue
     const needing = await findStranded(store, keys, key.id, clock.now())
     if (needing === undefined) continue
-    if (familiar.length === 0) throw new KeyRingMismatchError(`none of the ring's keys (${keys.ids.join(', ')}) is known to this store`)
+    if (familiar.length === 0)
+      throw new KeyRingMismatchError(`none of the ring's keys (${keys.ids.join(', ')}) is known to this store`)
     throw new KeyInUseError(key.id, needing.service)
   }
   for (const id of keys.ids) {
@@ -84,7 +91,12 @@ export async function checkKeys(store: TokenStore, keys: KeyRing, clock: Clock, 
     try {
       const value: KeyRecord = { id, check: keys.checkValue(id), since: clock.now() }
       const commit = `key.${Buffer.from(random.bytes(9)).toString('base64url')}`
-      await store.commit({ id: commit, expect: [{ kind: keyKind, id, revision: 0 }], write: [{ kind: keyKind, id, value }], journal: [] })
+      await store.commit({
+        id: commit,
+        expect: [{ kind: keyKind, id, revision: 0 }],
+        write: [{ kind: keyKind, id, value }],
+        journal: [],
+      })
     } catch (error) {
       // Another instance noted it in the meantime: compare with what it wrote.
       if (!(error instanceof StaleRevisionError)) throw error
@@ -94,7 +106,12 @@ export async function checkKeys(store: TokenStore, keys: KeyRing, clock: Clock, 
 }
 
 /** A live token with a version that no key of the ring proves, among those with a digest under `id`. */
-async function findStranded(store: TokenStore, keys: KeyRing, id: string, now: number): Promise<TokenRecord | undefined> {
+async function findStranded(
+  store: TokenStore,
+  keys: KeyRing,
+  id: string,
+  now: number,
+): Promise<TokenRecord | undefined> {
   for (let cursor: string | undefined; ; ) {
     const page = await store.list(tokenKind, { index: 'keyId', in: id, from: now, limit: 1000, cursor })
     for (const { value: token } of page.items) {

@@ -4,6 +4,7 @@
  *
  * @module
  */
-export { fakeClock, type FakeClock } from './fake-clock.ts'
-export { recordEvents, type EventRecorder } from './event-recorder.ts'
+
+export { type EventRecorder, recordEvents } from './event-recorder.ts'
+export { type FakeClock, fakeClock } from './fake-clock.ts'
 export { seededRandom } from './seeded-random.ts'

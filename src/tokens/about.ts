@@ -54,7 +54,8 @@ export function checkName(field: string, value: unknown, max: number): string {
   for (const symbol of value) {
     const code = symbol.codePointAt(0) as number
     const control = code < 0x20 || (code >= 0x7f && code < 0xa0) || code === 0x2028 || code === 0x2029
-    const direction = (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code === 0x200e || code === 0x200f
+    const direction =
+      (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code === 0x200e || code === 0x200f
     if (control || direction || (code >= 0xd800 && code <= 0xdfff)) {
       throw new InvalidInputError(field, 'holds a control character or a broken one', 'use printable characters')
     }

@@ -28,17 +28,29 @@ export const CHARSETS: { readonly [name in CharsetName]: string } = {
 export function alphabetOf(charset: Charset): string {
   if (typeof charset === 'string') {
     if (Object.hasOwn(CHARSETS, charset)) return CHARSETS[charset]
-    throw new InvalidInputError('charset', 'is not a known character set', `use one of ${Object.keys(CHARSETS).join(', ')}, or { alphabet }`)
+    throw new InvalidInputError(
+      'charset',
+      'is not a known character set',
+      `use one of ${Object.keys(CHARSETS).join(', ')}, or { alphabet }`,
+    )
   }
   const alphabet = charset?.alphabet
   if (typeof alphabet !== 'string' || alphabet.length < 2 || alphabet.length > 94) {
     throw new InvalidInputError('charset.alphabet', 'must be a text of 2 to 94 symbols', 'list each symbol once')
   }
   if (!isPrintable(alphabet)) {
-    throw new InvalidInputError('charset.alphabet', 'has a symbol outside of ASCII 0x21-0x7E', 'use printable ASCII without spaces')
+    throw new InvalidInputError(
+      'charset.alphabet',
+      'has a symbol outside of ASCII 0x21-0x7E',
+      'use printable ASCII without spaces',
+    )
   }
   if (new Set(alphabet).size !== alphabet.length) {
-    throw new InvalidInputError('charset.alphabet', 'has a symbol twice, which would make some tokens likelier', 'list each symbol once')
+    throw new InvalidInputError(
+      'charset.alphabet',
+      'has a symbol twice, which would make some tokens likelier',
+      'list each symbol once',
+    )
   }
   return alphabet
 }

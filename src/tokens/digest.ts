@@ -7,7 +7,8 @@ export type ImportScheme = 'sha256' | 'sha512' | 'sanctum'
 /** The keys of a version's digests in the unique index: a keyed digest as it is, an imported one with its scheme. */
 export function digestKeys(digests: { readonly [keyId: string]: string }): string[] {
   const keys: string[] = []
-  for (const id in digests) keys.push(id.charCodeAt(0) === 58 ? `${id.slice(1)}:${digests[id]}` : (digests[id] as string))
+  for (const id in digests)
+    keys.push(id.charCodeAt(0) === 58 ? `${id.slice(1)}:${digests[id]}` : (digests[id] as string))
   return keys
 }
 
@@ -45,7 +46,8 @@ export function parseForeignDigest(input: ForeignDigest): { readonly id: string;
     throw new InvalidInputError('digest.digest', 'is not a digest', 'give the digest as text')
   }
   const size = scheme === 'sha512' ? 64 : 32
-  const bytes = digest.length === size * 2 ? Buffer.from(digest, 'hex') : scheme === 'sha512' ? undefined : fromBase64(digest)
+  const bytes =
+    digest.length === size * 2 ? Buffer.from(digest, 'hex') : scheme === 'sha512' ? undefined : fromBase64(digest)
   if (bytes === undefined || bytes.length !== size) {
     const forms = scheme === 'sha512' ? 'hex' : 'hex, base64 or base64url'
     throw new InvalidInputError('digest.digest', `is not a ${scheme} digest`, `give its ${size} bytes as ${forms}`)

@@ -68,23 +68,37 @@ export function parseFormat(input: FormatInput): TokenFormat {
   const alphabet = alphabetOf(charset)
   const length = input.length ?? preset.length
   if (type === 'github' && (length !== 36 || charset !== 'alphanumeric' || input.checksum === false)) {
-    throw new InvalidInputError('type', 'github has a fixed form: 30 characters and 6 of checksum', "drop length, charset and checksum, or use type 'api_key'")
+    throw new InvalidInputError(
+      'type',
+      'github has a fixed form: 30 characters and 6 of checksum',
+      "drop length, charset and checksum, or use type 'api_key'",
+    )
   }
   if (!Number.isInteger(length) || length < 1 || prefix.length + length > MAX_OPAQUE_LENGTH) {
-    throw new InvalidInputError('length', `must be a whole number from 1 to ${MAX_OPAQUE_LENGTH - prefix.length}`, 'leave it out for the default')
+    throw new InvalidInputError(
+      'length',
+      `must be a whole number from 1 to ${MAX_OPAQUE_LENGTH - prefix.length}`,
+      'leave it out for the default',
+    )
   }
   const bits = (symbols: number) => symbols * Math.log2(alphabet.length)
   const width = checksumWidth(alphabet)
   const needed = input.allowWeak === true ? 1 : MIN_BITS
   const checksum = input.checksum ?? preset.checksum ?? bits(length - width) >= MIN_BITS
-  if (typeof checksum !== 'boolean') throw new InvalidInputError('checksum', 'must be true or false', 'leave it out for the default')
+  if (typeof checksum !== 'boolean')
+    throw new InvalidInputError('checksum', 'must be true or false', 'leave it out for the default')
   const random = checksum ? length - width : length
   if (bits(random) < needed) {
     const least = Math.ceil(MIN_BITS / Math.log2(alphabet.length)) + (checksum ? width : 0)
-    throw new InvalidInputError('length', `gives ${Math.max(0, Math.floor(bits(random)))} random bits, fewer than ${MIN_BITS}`, `use at least ${least} characters, or set allowWeak`)
+    throw new InvalidInputError(
+      'length',
+      `gives ${Math.max(0, Math.floor(bits(random)))} random bits, fewer than ${MIN_BITS}`,
+      `use at least ${least} characters, or set allowWeak`,
+    )
   }
   const retrievable = input.retrievable ?? preset.retrievable
-  if (typeof retrievable !== 'boolean') throw new InvalidInputError('retrievable', 'must be true or false', 'leave it out for the default')
+  if (typeof retrievable !== 'boolean')
+    throw new InvalidInputError('retrievable', 'must be true or false', 'leave it out for the default')
   return internFormat({ type, prefix, charset, length, checksum, retrievable })
 }
 
@@ -95,7 +109,11 @@ export function parseFormat(input: FormatInput): TokenFormat {
  */
 export function checkPrefix(field: string, prefix: unknown): asserts prefix is string {
   if (typeof prefix !== 'string' || prefix.length > 32 || !/^[A-Za-z0-9_-]*$/.test(prefix)) {
-    throw new InvalidInputError(field, 'must be at most 32 letters, digits, underscores and hyphens', "write for example 'sk_live_'")
+    throw new InvalidInputError(
+      field,
+      'must be at most 32 letters, digits, underscores and hyphens',
+      "write for example 'sk_live_'",
+    )
   }
 }
 
@@ -124,7 +142,8 @@ export function checksumMatches(format: TokenFormat, text: string): boolean {
 
 /** Whether a text could have been drawn in this format: prefix, length, symbols and checksum. */
 export function matchesFormat(format: TokenFormat, text: string): boolean {
-  if (!text.startsWith(format.prefix) || text.length !== format.prefix.length + format.length || hasSignedForm(text)) return false
+  if (!text.startsWith(format.prefix) || text.length !== format.prefix.length + format.length || hasSignedForm(text))
+    return false
   const alphabet = alphabetOf(format.charset)
   for (let i = format.prefix.length; i < text.length; i++) if (!alphabet.includes(text[i] as string)) return false
   return !format.checksum || checksumMatches(format, text)
@@ -184,4 +203,3 @@ export function internFormat(format: TokenFormat): TokenFormat {
   formats.set(key, fresh)
   return fresh
 }
-

@@ -1,4 +1,12 @@
-import { createCipheriv, createDecipheriv, createHash, createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+} from 'node:crypto'
 import { lengthPrefixed } from '../kernel/bytes.ts'
 import { InvalidInputError, TokenwrightError } from '../kernel/errors.ts'
 import { type Random, systemRandom } from '../kernel/random.ts'
@@ -72,15 +80,29 @@ export class KeyRing {
     const seen = new Set<string>()
     const keys = input.map((key: KeyInput, i): RingKey => {
       if (typeof key?.id !== 'string' || key.id.length > 32 || !/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(key.id)) {
-        throw new InvalidInputError(`keys[${i}].id`, 'must be up to 32 letters, digits, hyphens and underscores', "write for example '2027-01'")
+        throw new InvalidInputError(
+          `keys[${i}].id`,
+          'must be up to 32 letters, digits, hyphens and underscores',
+          "write for example '2027-01'",
+        )
       }
-      if (seen.has(key.id)) throw new InvalidInputError(`keys[${i}].id`, `names '${key.id}' twice`, 'give each key a name of its own')
+      if (seen.has(key.id))
+        throw new InvalidInputError(`keys[${i}].id`, `names '${key.id}' twice`, 'give each key a name of its own')
       seen.add(key.id)
       checkSecret(`keys[${i}].secret`, key.secret)
       const retireAt = key.retireAt === undefined ? Number.POSITIVE_INFINITY : new Date(key.retireAt).getTime()
-      if (Number.isNaN(retireAt)) throw new InvalidInputError(`keys[${i}].retireAt`, 'is not an instant', "write for example '2027-03-01T00:00:00Z'")
+      if (Number.isNaN(retireAt))
+        throw new InvalidInputError(
+          `keys[${i}].retireAt`,
+          'is not an instant',
+          "write for example '2027-03-01T00:00:00Z'",
+        )
       if (i === 0 && key.retireAt !== undefined) {
-        throw new InvalidInputError('keys[0].retireAt', 'is set on the active key', 'put the key that takes over first, on every instance')
+        throw new InvalidInputError(
+          'keys[0].retireAt',
+          'is set on the active key',
+          'put the key that takes over first, on every instance',
+        )
       }
       return { id: key.id, secret: createSecretKey(Buffer.from(key.secret, 'utf8')), retireAt, subkeys: new Map() }
     })
@@ -113,7 +135,10 @@ export class KeyRing {
     for (let i = 1; i < this.#keys.length; i++) {
       const key = this.#keys[i] as RingKey
       if (now >= key.retireAt) continue
-      digests.push({ id: key.id, digest: createHmac('sha256', this.#subkeyOf(key, 'digest')).update(text).digest('base64url') })
+      digests.push({
+        id: key.id,
+        digest: createHmac('sha256', this.#subkeyOf(key, 'digest')).update(text).digest('base64url'),
+      })
     }
     return digests
   }
@@ -157,9 +182,13 @@ export class KeyRing {
       return Buffer.concat([decipher.update(body.subarray(12, -16)), decipher.final()]).toString('utf8')
     } catch {
       // The cipher's own message says nothing more, and its stack could hold the bytes.
-      throw new UnsealError('ERR_UNSEAL', `a sealed copy (${context[0]}) can't be opened; it was changed, or moved from another record`, {
-        help: 'restore the record from a backup, or rotate the token',
-      })
+      throw new UnsealError(
+        'ERR_UNSEAL',
+        `a sealed copy (${context[0]}) can't be opened; it was changed, or moved from another record`,
+        {
+          help: 'restore the record from a backup, or rotate the token',
+        },
+      )
     }
   }
 
@@ -197,6 +226,10 @@ export function generateSecret(random: Random = systemRandom()): string {
 function checkSecret(field: string, secret: unknown): asserts secret is string {
   if (typeof secret !== 'string') throw new InvalidInputError(field, 'must be a text', 'make one with generateSecret()')
   if (Buffer.byteLength(secret) < 32 || new Set(secret).size < 10) {
-    throw new InvalidInputError(field, 'is too weak: under 32 bytes or under 10 distinct characters', 'make one with generateSecret()')
+    throw new InvalidInputError(
+      field,
+      'is too weak: under 32 bytes or under 10 distinct characters',
+      'make one with generateSecret()',
+    )
   }
 }

@@ -31,14 +31,22 @@ export class KnownFormats {
     this.#formats = formats.map((input, i) => {
       const format = parseFormat({ checksum: true, ...input })
       if (format.prefix === '' || !format.checksum) {
-        throw new InvalidInputError(`formats[${i}]`, 'needs a prefix and a checksum', "write for example { prefix: 'sk_' }")
+        throw new InvalidInputError(
+          `formats[${i}]`,
+          'needs a prefix and a checksum',
+          "write for example { prefix: 'sk_' }",
+        )
       }
       return format
     })
     for (const a of this.#formats) {
       for (const b of this.#formats) {
         if (a !== b && a.prefix.startsWith(b.prefix)) {
-          throw new InvalidInputError('formats', `lists '${b.prefix}', which begins '${a.prefix}'`, 'list prefixes that can be told apart')
+          throw new InvalidInputError(
+            'formats',
+            `lists '${b.prefix}', which begins '${a.prefix}'`,
+            'list prefixes that can be told apart',
+          )
         }
       }
     }
@@ -62,9 +70,16 @@ export class KnownFormats {
   refuseClash(format: TokenFormat): void {
     for (const listed of this.#formats) {
       if (format.prefix.startsWith(listed.prefix)) {
-        if (!sameLayout(format, listed)) throw new FormatClashError(listed.prefix, `the format with prefix '${format.prefix}'`)
-      } else if (listed.prefix.startsWith(format.prefix) && drawable(listed.prefix.slice(format.prefix.length), format)) {
-        throw new FormatClashError(listed.prefix, `the format with prefix '${format.prefix}', which may draw that prefix by chance,`)
+        if (!sameLayout(format, listed))
+          throw new FormatClashError(listed.prefix, `the format with prefix '${format.prefix}'`)
+      } else if (
+        listed.prefix.startsWith(format.prefix) &&
+        drawable(listed.prefix.slice(format.prefix.length), format)
+      ) {
+        throw new FormatClashError(
+          listed.prefix,
+          `the format with prefix '${format.prefix}', which may draw that prefix by chance,`,
+        )
       }
     }
   }
@@ -76,7 +91,8 @@ export class KnownFormats {
    */
   refuseText(text: string): void {
     for (const listed of this.#formats) {
-      if (text.startsWith(listed.prefix) && !checksumMatches(listed, text)) throw new FormatClashError(listed.prefix, 'the imported token')
+      if (text.startsWith(listed.prefix) && !checksumMatches(listed, text))
+        throw new FormatClashError(listed.prefix, 'the imported token')
     }
   }
 }

@@ -49,7 +49,14 @@ const policies = new Map<string, Policy>()
 
 /** The shared object of a policy; the input must be checked already. */
 export function internPolicy(policy: Policy): Policy {
-  const key = JSON.stringify([policy.level, policy.scopes, policy.tools, policy.ipAllow, policy.rateLimits, policy.quota])
+  const key = JSON.stringify([
+    policy.level,
+    policy.scopes,
+    policy.tools,
+    policy.ipAllow,
+    policy.rateLimits,
+    policy.quota,
+  ])
   const known = policies.get(key)
   if (known !== undefined) return known
   // Sharing is for memory only: when there are more policies than this, the oldest are just no longer shared.

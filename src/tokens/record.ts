@@ -94,14 +94,17 @@ export function endOfToken(record: TokenRecord): number {
 const WARNING_DAYS: readonly number[] = [14, 3, 1]
 
 /** The next expiry warning of a token's current version; `undefined` when there is none to come. */
-export function nextWarning(token: TokenRecord): { readonly at: number; readonly days: number; readonly endsAt: number } | undefined {
+export function nextWarning(
+  token: TokenRecord,
+): { readonly at: number; readonly days: number; readonly endsAt: number } | undefined {
   if (token.revoked !== undefined) return undefined
   const current = currentOf(token.versions)
   const endsAt = endOf(current, token.lifetime)
   if (!Number.isFinite(endsAt)) return undefined
   for (const days of WARNING_DAYS) {
     const at = endsAt - days * 86_400_000
-    if (at > current.createdAt && (token.warnedDays === undefined || days < token.warnedDays)) return { at, days, endsAt }
+    if (at > current.createdAt && (token.warnedDays === undefined || days < token.warnedDays))
+      return { at, days, endsAt }
   }
   return undefined
 }
@@ -121,7 +124,8 @@ export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
   order: {
     created: (token) => ({ at: token.createdAt }),
     rotated: (token) => (token.revoked === undefined ? { at: currentOf(token.versions).createdAt } : undefined),
-    ends: (token) => (token.revoked === undefined ? finite(endOf(currentOf(token.versions), token.lifetime)) : undefined),
+    ends: (token) =>
+      token.revoked === undefined ? finite(endOf(currentOf(token.versions), token.lifetime)) : undefined,
     warning: (token) => {
       const next = nextWarning(token)
       return next === undefined ? undefined : { at: next.at }

@@ -64,20 +64,37 @@ export function lastEnd(versions: readonly Version[], lifetime: Lifetime | undef
 }
 
 /** The versions that verify at `now`. */
-export function liveVersions<V extends Version>(versions: readonly V[], lifetime: Lifetime | undefined, now: number): V[] {
+export function liveVersions<V extends Version>(
+  versions: readonly V[],
+  lifetime: Lifetime | undefined,
+  now: number,
+): V[] {
   return versions.filter((version) => version.state !== 'retired' && now < endOf(version, lifetime))
 }
 
 /** Adds a version that verifies from now on, while the current one stays current. The list must have no pending one. */
-export function begin<V extends Version>(versions: readonly V[], fresh: Omit<V, keyof Version>, now: number, pendingUntil: number): V[] {
-  return checked([...versions, { n: nextNumber(versions), state: 'pending', createdAt: now, pendingUntil, ...fresh } as unknown as V])
+export function begin<V extends Version>(
+  versions: readonly V[],
+  fresh: Omit<V, keyof Version>,
+  now: number,
+  pendingUntil: number,
+): V[] {
+  return checked([
+    ...versions,
+    { n: nextNumber(versions), state: 'pending', createdAt: now, pendingUntil, ...fresh } as unknown as V,
+  ])
 }
 
 /**
  * Makes the pending version current. The current one becomes previous until `min(its own end, now + grace)`, or is
  * retired at once as revoked, together with all previous ones, when `grace` is 0.
  */
-export function promote<V extends Version>(versions: readonly V[], lifetime: Lifetime | undefined, now: number, grace: number): V[] {
+export function promote<V extends Version>(
+  versions: readonly V[],
+  lifetime: Lifetime | undefined,
+  now: number,
+  grace: number,
+): V[] {
   return checked(
     versions.map((version) => {
       if (version.state === 'pending') {
@@ -109,12 +126,21 @@ export function supersede<V extends Version>(
 }
 
 /** Ends one version now, as revoked. The current one can't be ended by itself. */
-export function retire<V extends Version>(versions: readonly V[], lifetime: Lifetime | undefined, n: number, now: number): V[] {
+export function retire<V extends Version>(
+  versions: readonly V[],
+  lifetime: Lifetime | undefined,
+  n: number,
+  now: number,
+): V[] {
   return checked(versions.map((v) => (v.n === n && v.state !== 'retired' ? retired(v, lifetime, now) : v)))
 }
 
 /** Writes down what time has done: versions past their grace, or never taken up, are retired as expired. */
-export function settle<V extends Version>(versions: readonly V[], lifetime: Lifetime | undefined, now: number): readonly V[] {
+export function settle<V extends Version>(
+  versions: readonly V[],
+  lifetime: Lifetime | undefined,
+  now: number,
+): readonly V[] {
   const due = (v: V) => (v.state === 'previous' || v.state === 'pending') && now >= endOf(v, lifetime)
   return versions.some(due) ? checked(versions.map((v) => (due(v) ? retired(v, lifetime, now) : v))) : versions
 }
@@ -140,7 +166,13 @@ function retired<V extends Version>(version: V, lifetime: Lifetime | undefined, 
   const end = endOf(version, lifetime)
   const { pendingUntil: _, ...rest } = version
   const ended = now >= end ? 'expired' : 'revoked'
-  return { ...rest, state: 'retired', supersededAt: rest.supersededAt ?? now, endedAt: Math.min(now, end), ended } as unknown as V
+  return {
+    ...rest,
+    state: 'retired',
+    supersededAt: rest.supersededAt ?? now,
+    endedAt: Math.min(now, end),
+    ended,
+  } as unknown as V
 }
 
 function nextNumber(versions: readonly Version[]): number {
@@ -154,8 +186,10 @@ function checked<V extends Version>(versions: V[]): V[] {
   for (const v of versions) {
     if (v.state === 'current') current += 1
     if (v.state === 'pending') pending += 1
-    if (v.state === 'pending' && v.pendingUntil === undefined) throw new TypeError(`pending version ${v.n} has no deadline`)
-    if (v.state === 'previous' && v.graceUntil === undefined) throw new TypeError(`previous version ${v.n} has no deadline`)
+    if (v.state === 'pending' && v.pendingUntil === undefined)
+      throw new TypeError(`pending version ${v.n} has no deadline`)
+    if (v.state === 'previous' && v.graceUntil === undefined)
+      throw new TypeError(`previous version ${v.n} has no deadline`)
   }
   if (current !== 1) throw new TypeError(`${current} versions would be current`)
   if (pending > 1) throw new TypeError(`${pending} versions would be pending`)

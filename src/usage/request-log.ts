@@ -1,5 +1,5 @@
-import { checkFields } from '../kernel/fields.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
+import { checkFields } from '../kernel/fields.ts'
 import type { Kind } from '../kernel/kind.ts'
 import type { ListQuery, Page, TokenStore, Write } from '../stores/token-store.ts'
 
@@ -152,8 +152,22 @@ export class RequestLog {
     if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
       throw new InvalidInputError('limit', 'must be a whole number from 1 to 1000', 'leave it out for 100')
     }
-    const index = service !== undefined ? 'service' : ip !== undefined ? 'ip' : risk !== undefined ? 'risk' : code !== undefined ? 'code' : 'at'
-    const range: Omit<ListQuery<RequestOrder>, 'limit'> = { index, in: service ?? ip ?? risk ?? code, from: since, reverse: true }
+    const index =
+      service !== undefined
+        ? 'service'
+        : ip !== undefined
+          ? 'ip'
+          : risk !== undefined
+            ? 'risk'
+            : code !== undefined
+              ? 'code'
+              : 'at'
+    const range: Omit<ListQuery<RequestOrder>, 'limit'> = {
+      index,
+      in: service ?? ip ?? risk ?? code,
+      from: since,
+      reverse: true,
+    }
     const items: RequestEntry[] = []
     let cursor = query.cursor
     for (let reads = 0; reads < 1000; ) {

@@ -128,13 +128,16 @@ export class UsageTracker {
    * @param options - store, time, randomness, events, and what to record
    * @throws InvalidInputError for bad options
    */
-  constructor(options: UsageOptions & { store: TokenStore; clock: Clock; random: Random; events: EventSink<UsageEvents> }) {
+  constructor(
+    options: UsageOptions & { store: TokenStore; clock: Clock; random: Random; events: EventSink<UsageEvents> },
+  ) {
     this.#store = options.store
     this.#clock = options.clock
     this.#random = options.random
     this.#events = options.events
     this.#record = options.record ?? 'denied'
-    if (!['none', 'denied', 'all'].includes(this.#record)) throw new InvalidInputError('usage.record', 'is unknown', "use 'none', 'denied' or 'all'")
+    if (!['none', 'denied', 'all'].includes(this.#record))
+      throw new InvalidInputError('usage.record', 'is unknown', "use 'none', 'denied' or 'all'")
     this.#log = new RequestLog({
       store: options.store,
       retention: parseDuration('usage.requestRetention', options.requestRetention ?? '30d', { min: 1000 }),
@@ -202,10 +205,13 @@ export class UsageTracker {
    */
   finish(verification: Verification, outcome: CallOutcome): void {
     const facts = callFacts(verification)
-    if (facts === undefined) throw new InvalidInputError('verification', "isn't one that verify() gave", 'pass what verify() gave')
+    if (facts === undefined)
+      throw new InvalidInputError('verification', "isn't one that verify() gave", 'pass what verify() gave')
     const { status, durationMs } = outcome
-    if (!Number.isFinite(durationMs) || durationMs < 0) throw new InvalidInputError('durationMs', 'must be a number from 0', 'measure with a monotonic clock')
-    if (!Number.isInteger(status)) throw new InvalidInputError('status', 'must be an HTTP status', 'pass the status of the response')
+    if (!Number.isFinite(durationMs) || durationMs < 0)
+      throw new InvalidInputError('durationMs', 'must be a number from 0', 'measure with a monotonic clock')
+    if (!Number.isInteger(status))
+      throw new InvalidInputError('status', 'must be an HTTP status', 'pass the status of the response')
     const counter = this.counter(facts.token, facts.version, facts.tool, facts.outcome, facts.at)
     if (counter !== undefined) {
       counter.durationMs += durationMs
@@ -245,7 +251,9 @@ export class UsageTracker {
    * Usage rows, oldest hour first: hours for 30 days, then days. What is still buffered isn't in them; `flush()` first
    * where that matters.
    */
-  async query(query: { token?: string; from?: number; to?: number; limit?: number } = {}): Promise<readonly UsageRow[]> {
+  async query(
+    query: { token?: string; from?: number; to?: number; limit?: number } = {},
+  ): Promise<readonly UsageRow[]> {
     checkFields('query', query, ['token', 'from', 'to', 'limit'])
     const { limit = 1000 } = query
     if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
@@ -293,7 +301,8 @@ export class UsageTracker {
       batch = this.#unsent[0]
     }
     const requests = await this.#log.flush(now)
-    if (counters.length + requests > 0) this.#events.emit('usage.flushed', { counters: counters.length, requests, at: now })
+    if (counters.length + requests > 0)
+      this.#events.emit('usage.flushed', { counters: counters.length, requests, at: now })
   }
 
   #tellDropped(at: number): void {

@@ -17,21 +17,60 @@ describe('generate', () => {
   it('gives the text once, and a record without it', async () => {
     const { tokens, store } = setUp()
     const { token, record } = await tokens.generate({
-      service: 'MY_API', type: 'api_key', prefix: 'sk_live_', length: 64, charset: 'alphanumeric', level: 'standard', scopes: ['orders:read'],
-      tools: ['get_bill'], ipAllow: ['10.0.0.0/8'], rateLimit: { limit: 1000, per: '1h', burst: 50 }, quota: { limit: 1e6, per: '30d' }, expiresIn: '30d',
-      retrievable: false, owner: 'team-a', description: 'billing', tags: ['b', 'a', 'b'], metadata: { plan: 'pro' }, actor: 'alice', reason: 'onboarding',
+      service: 'MY_API',
+      type: 'api_key',
+      prefix: 'sk_live_',
+      length: 64,
+      charset: 'alphanumeric',
+      level: 'standard',
+      scopes: ['orders:read'],
+      tools: ['get_bill'],
+      ipAllow: ['10.0.0.0/8'],
+      rateLimit: { limit: 1000, per: '1h', burst: 50 },
+      quota: { limit: 1e6, per: '30d' },
+      expiresIn: '30d',
+      retrievable: false,
+      owner: 'team-a',
+      description: 'billing',
+      tags: ['b', 'a', 'b'],
+      metadata: { plan: 'pro' },
+      actor: 'alice',
+      reason: 'onboarding',
     })
     expect(token).toMatch(/^sk_live_[0-9A-Za-z]{64}$/)
     expect(JSON.stringify(record)).not.toContain(token.slice(20))
-    expect(record).toMatchObject({ service: 'MY_API', preview: `${token.slice(0, 14)}…`, status: 'active', owner: 'team-a', tags: ['a', 'b'], metadata: { plan: 'pro' }, createdAt: START, expiresIn: 30 * DAY, grace: DAY, revision: 1 })
+    expect(record).toMatchObject({
+      service: 'MY_API',
+      preview: `${token.slice(0, 14)}…`,
+      status: 'active',
+      owner: 'team-a',
+      tags: ['a', 'b'],
+      metadata: { plan: 'pro' },
+      createdAt: START,
+      expiresIn: 30 * DAY,
+      grace: DAY,
+      revision: 1,
+    })
     expect(Object.isFrozen(record)).toBe(true)
     const [entry] = await store.journal({ limit: 10 })
-    expect(entry).toMatchObject({ seq: 1, action: 'token.generated', actor: 'alice', reason: 'onboarding', subject: record.id, revision: 1 })
+    expect(entry).toMatchObject({
+      seq: 1,
+      action: 'token.generated',
+      actor: 'alice',
+      reason: 'onboarding',
+      subject: record.id,
+      revision: 1,
+    })
   })
 
   it('has every type', async () => {
     const { tokens } = setUp()
-    const forms = { api_key: /^[0-9A-Za-z]{64}$/, github: /^ghp_[0-9A-Za-z]{36}$/, oauth: /^[\w-]{64}$/, jwt: /^[\w-]{86}$/ } as const
+    const forms = {
+      api_key: /^[0-9A-Za-z]{64}$/,
+      github: /^ghp_[0-9A-Za-z]{36}$/,
+      oauth: /^[\w-]{64}$/,
+      jwt: /^[\w-]{86}$/,
+    } as const
     for (const [type, form] of Object.entries(forms)) {
       const { token, record } = await tokens.generate({ service: type, type: type as keyof typeof forms })
       expect(token).toMatch(form)
@@ -41,11 +80,21 @@ describe('generate', () => {
   })
 
   it('takes the defaults of the host', async () => {
-    const { tokens } = setUp({ defaults: { prefix: 'acme_', expiresIn: '7d', level: 'read_only', grace: '1h', rateLimit: { limit: 5, per: '1m' } } })
+    const { tokens } = setUp({
+      defaults: {
+        prefix: 'acme_',
+        expiresIn: '7d',
+        level: 'read_only',
+        grace: '1h',
+        rateLimit: { limit: 5, per: '1m' },
+      },
+    })
     const { token, record } = await tokens.generate({ service: 'A' })
     expect(token).toMatch(/^acme_/)
     expect(record).toMatchObject({ expiresIn: 7 * DAY, level: 'read_only', grace: HOUR, rateLimits: [{ limit: 5 }] })
-    expect((await tokens.generate({ service: 'B', rateLimit: null, expiresIn: null })).record).not.toHaveProperty('rateLimits')
+    expect((await tokens.generate({ service: 'B', rateLimit: null, expiresIn: null })).record).not.toHaveProperty(
+      'rateLimits',
+    )
     expect(() => setUp({ defaults: { expiresIn: 5 } })).toThrow(InvalidInputError)
     expect(() => setUp({ defaults: { service: 'x' } as object })).toThrow(InvalidInputError)
   })
@@ -71,7 +120,8 @@ describe('generate', () => {
     const { tokens } = setUp()
     const results = await Promise.allSettled(Array.from({ length: 50 }, () => tokens.generate({ service: 'A' })))
     expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1)
-    for (const result of results) if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(ServiceExistsError)
+    for (const result of results)
+      if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(ServiceExistsError)
   })
 
   const bad: [string, Partial<Record<keyof GenerateInput | 'extra', unknown>>][] = [
@@ -104,7 +154,15 @@ describe('generate', () => {
     ['a window of seconds as a number', { rateLimit: { limit: 1, per: 60 } }],
     ['a burst of 0', { rateLimit: { limit: 1, per: '1h', burst: 0 } }],
     ['a misspelt limit', { rateLimit: { limit: 1, per: '1h', brust: 5 } }],
-    ['two limits of one name', { rateLimit: [{ limit: 1, per: '1h', name: 'a' }, { limit: 1, per: '1d', name: 'a' }] }],
+    [
+      'two limits of one name',
+      {
+        rateLimit: [
+          { limit: 1, per: '1h', name: 'a' },
+          { limit: 1, per: '1d', name: 'a' },
+        ],
+      },
+    ],
     ['a quota of 0', { quota: { limit: 0 } }],
     ['a negative quota', { quota: { limit: -5 } }],
     ['NaN as lifetime', { expiresIn: Number.NaN }],
@@ -141,13 +199,15 @@ describe('generate', () => {
 
   it('refuses what is no object at all', async () => {
     const { tokens } = setUp()
-    for (const input of [undefined, null, 'A', 7, []]) await expect(tokens.generate(input as unknown as GenerateInput)).rejects.toThrow(InvalidInputError)
+    for (const input of [undefined, null, 'A', 7, []])
+      await expect(tokens.generate(input as unknown as GenerateInput)).rejects.toThrow(InvalidInputError)
   })
 })
 
 describe('import', () => {
   const text = 'legacy-0123456789-abcdefghijklmnop'
-  const hash = (algorithm: string, encoding: 'hex' | 'base64' | 'base64url', of = text) => createHash(algorithm).update(of).digest(encoding)
+  const hash = (algorithm: string, encoding: 'hex' | 'base64' | 'base64url', of = text) =>
+    createHash(algorithm).update(of).digest(encoding)
 
   it.each([
     ['SHA-256 in hex', { scheme: 'sha256', digest: hash('sha256', 'hex') }],
@@ -192,11 +252,15 @@ describe('import', () => {
   it('refuses what is here already, in whatever form, and what was removed', async () => {
     const { tokens, clock } = setUp()
     await tokens.import({ service: 'A', digest: { scheme: 'sha256', digest: hash('sha256', 'hex') } })
-    await expect(tokens.import({ service: 'B', digest: { scheme: 'sha256', digest: hash('sha256', 'base64') } })).rejects.toThrow(TokenExistsError)
+    await expect(
+      tokens.import({ service: 'B', digest: { scheme: 'sha256', digest: hash('sha256', 'base64') } }),
+    ).rejects.toThrow(TokenExistsError)
     await tokens.revoke('A')
     await clock.advance('31d')
     expect(await tokens.cleanup()).toMatchObject({ removed: 1 })
-    await expect(tokens.import({ service: 'A', digest: { scheme: 'sha256', digest: hash('sha256', 'hex') } })).rejects.toThrow(/removed/)
+    await expect(
+      tokens.import({ service: 'A', digest: { scheme: 'sha256', digest: hash('sha256', 'hex') } }),
+    ).rejects.toThrow(/removed/)
     expect(await tokens.verify(text)).toMatchObject({ code: 'unknown' })
   })
 
@@ -230,20 +294,47 @@ describe('import', () => {
 describe('update', () => {
   it('absent keeps, null clears, a value sets; it holds at the next verification', async () => {
     const { tokens, events } = setUp()
-    const { token } = await tokens.generate({ service: 'A', scopes: ['a:b'], ipAllow: ['10.0.0.1'], owner: 'x', tags: ['t'], metadata: { a: 1 }, expiresIn: '1d', rateLimit: { limit: 1, per: '1h' } })
+    const { token } = await tokens.generate({
+      service: 'A',
+      scopes: ['a:b'],
+      ipAllow: ['10.0.0.1'],
+      owner: 'x',
+      tags: ['t'],
+      metadata: { a: 1 },
+      expiresIn: '1d',
+      rateLimit: { limit: 1, per: '1h' },
+    })
     expect(await tokens.verify(token, { ip: '10.0.0.2' })).toMatchObject({ code: 'ip_denied' })
-    const updated = await tokens.update('A', { ipAllow: null, scopes: ['c:d'], owner: null, description: 'new', rateLimit: null, actor: 'bob' })
-    expect(updated).toMatchObject({ scopes: ['c:d'], tags: ['t'], metadata: { a: 1 }, description: 'new', expiresIn: DAY, revision: 2 })
+    const updated = await tokens.update('A', {
+      ipAllow: null,
+      scopes: ['c:d'],
+      owner: null,
+      description: 'new',
+      rateLimit: null,
+      actor: 'bob',
+    })
+    expect(updated).toMatchObject({
+      scopes: ['c:d'],
+      tags: ['t'],
+      metadata: { a: 1 },
+      description: 'new',
+      expiresIn: DAY,
+      revision: 2,
+    })
     for (const gone of ['ipAllow', 'owner', 'rateLimits']) expect(updated).not.toHaveProperty(gone)
     expect((await tokens.verify(token, { ip: '10.0.0.2', scopes: ['c:d'] })).ok).toBe(true)
     expect(await tokens.verify(token, { scopes: ['a:b'] })).toMatchObject({ code: 'insufficient_scope' })
-    expect(events.events.find((event) => event.name === 'token.updated')).toMatchObject({ payload: { fields: ['scopes', 'ipAllow', 'rateLimit', 'owner', 'description'], actor: 'bob' } })
+    expect(events.events.find((event) => event.name === 'token.updated')).toMatchObject({
+      payload: { fields: ['scopes', 'ipAllow', 'rateLimit', 'owner', 'description'], actor: 'bob' },
+    })
   })
 
   it('loses nothing to a race: 20 updates of different fields all hold', async () => {
     const { tokens } = setUp()
     await tokens.generate({ service: 'A' })
-    await Promise.all(Array.from({ length: 8 }, (_, i) => tokens.update('A', i % 2 ? { tags: ['x'] } : { description: `d${i}` })))
+    await Promise.all(
+      Array.from({ length: 8 }, (_, i) => tokens.update('A', i % 2 ? { tags: ['x'] } : { description: `d${i}` })),
+    )
     expect(await tokens.get('A')).toMatchObject({ revision: 9, tags: ['x'] })
   })
 
@@ -277,7 +368,8 @@ describe('revoke, disable, enable', () => {
   it('revokes by the text alone, by owner and by tag, and finishes the rest when some are ended', async () => {
     const { tokens } = setUp()
     const made: { token: string; record: TokenView }[] = []
-    for (let i = 0; i < 6; i++) made.push(await tokens.generate({ service: `S${i}`, owner: i < 4 ? 'x' : 'y', tags: i % 2 ? ['odd'] : [] }))
+    for (let i = 0; i < 6; i++)
+      made.push(await tokens.generate({ service: `S${i}`, owner: i < 4 ? 'x' : 'y', tags: i % 2 ? ['odd'] : [] }))
     await tokens.revoke({ token: made[0]?.token ?? '' })
     expect(await tokens.get({ id: made[0]?.record.id ?? '' })).toMatchObject({ status: 'revoked' })
     expect(await tokens.revoke({ where: { owner: 'x' } }, { reason: 'team left' })).toHaveLength(3)
@@ -304,7 +396,14 @@ describe('list', () => {
   it('filters, orders and pages, by whichever index', async () => {
     const { tokens, clock } = setUp()
     for (let i = 0; i < 25; i++) {
-      await tokens.generate({ service: `S${String(i).padStart(2, '0')}`, owner: i % 3 ? 'x' : 'y', tags: i % 5 ? [] : ['five'], level: i % 2 ? 'admin' : 'standard', type: i % 4 ? 'api_key' : 'oauth', ...(i < 10 && { expiresIn: `${30 - i}d` as const }) })
+      await tokens.generate({
+        service: `S${String(i).padStart(2, '0')}`,
+        owner: i % 3 ? 'x' : 'y',
+        tags: i % 5 ? [] : ['five'],
+        level: i % 2 ? 'admin' : 'standard',
+        type: i % 4 ? 'api_key' : 'oauth',
+        ...(i < 10 && { expiresIn: `${30 - i}d` as const }),
+      })
       await clock.advance(10)
     }
     await tokens.disable('S01')
@@ -335,7 +434,15 @@ describe('list', () => {
 
   it('refuses what it does not know', async () => {
     const { tokens } = setUp()
-    for (const filter of [{ limit: 0 }, { limit: 1001 }, { limit: 1.5 }, { order: 'name' }, { colour: 'red' }, { cursor: 7 }, { cursor: 'garbage' }]) {
+    for (const filter of [
+      { limit: 0 },
+      { limit: 1001 },
+      { limit: 1.5 },
+      { order: 'name' },
+      { colour: 'red' },
+      { cursor: 7 },
+      { cursor: 'garbage' },
+    ]) {
       await expect(tokens.list(filter as object), JSON.stringify(filter)).rejects.toThrow(InvalidInputError)
     }
   })

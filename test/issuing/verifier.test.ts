@@ -1,6 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { defineScopes, generateSecret, InvalidInputError, KeyInUseError, KeyRingMismatchError, MemoryTokenStore, StoreUnavailableError, type TokenStore } from '../../src/index.ts'
+import {
+  defineScopes,
+  generateSecret,
+  InvalidInputError,
+  KeyInUseError,
+  KeyRingMismatchError,
+  MemoryTokenStore,
+  StoreUnavailableError,
+  type TokenStore,
+} from '../../src/index.ts'
 import { recordEvents } from '../../src/testing/index.ts'
 import { DAY, HOUR, START, setUp, spyOn } from './fixture.ts'
 
@@ -8,12 +17,51 @@ describe('proof first', () => {
   it('takes anything that a client can send, and answers', async () => {
     const { tokens } = setUp()
     const { token } = await tokens.generate({ service: 'A' })
-    const odd: unknown[] = [undefined, null, '', 0, 1n, true, Symbol('x'), [], [token], {}, { toString: () => token }, () => token, Number.NaN]
+    const odd: unknown[] = [
+      undefined,
+      null,
+      '',
+      0,
+      1n,
+      true,
+      Symbol('x'),
+      [],
+      [token],
+      {},
+      { toString: () => token },
+      () => token,
+      Number.NaN,
+    ]
     for (const presented of odd) {
       const answer = await tokens.verify(presented)
-      expect(answer).toMatchObject({ ok: false, code: presented === undefined || presented === null || presented === '' ? 'missing' : 'malformed', status: 401 })
+      expect(answer).toMatchObject({
+        ok: false,
+        code: presented === undefined || presented === null || presented === '' ? 'missing' : 'malformed',
+        status: 401,
+      })
     }
-    const texts = [` ${token}`, `${token}\n`, `${token}\u0000`, token.toLowerCase(), 'x'.repeat(1 << 20), '\ud800'.repeat(10), '１２３', 'a b', `Bearer ${token}`, '.', '..', 'v1..', 'eyJ.', 'v1.a.b', 'eyJh.b.c', '|', '1|', '%00', '__proto__', 'constructor']
+    const texts = [
+      ` ${token}`,
+      `${token}\n`,
+      `${token}\u0000`,
+      token.toLowerCase(),
+      'x'.repeat(1 << 20),
+      '\ud800'.repeat(10),
+      '１２３',
+      'a b',
+      `Bearer ${token}`,
+      '.',
+      '..',
+      'v1..',
+      'eyJ.',
+      'v1.a.b',
+      'eyJh.b.c',
+      '|',
+      '1|',
+      '%00',
+      '__proto__',
+      'constructor',
+    ]
     for (const text of texts) expect((await tokens.verify(text)).ok, text.slice(0, 20)).toBe(false)
     expect((await tokens.verify(token)).ok).toBe(true)
   })
@@ -21,7 +69,9 @@ describe('proof first', () => {
   it('never throws for any string (property)', async () => {
     const { tokens } = setUp({ formats: [{ prefix: 'sk_' }] })
     const { token } = await tokens.generate({ service: 'A', prefix: 'sk_' })
-    const mutated = fc.tuple(fc.integer({ min: 0, max: token.length }), fc.string({ unit: 'binary', maxLength: 3 })).map(([at, text]) => token.slice(0, at) + text + token.slice(at + 1))
+    const mutated = fc
+      .tuple(fc.integer({ min: 0, max: token.length }), fc.string({ unit: 'binary', maxLength: 3 }))
+      .map(([at, text]) => token.slice(0, at) + text + token.slice(at + 1))
     await fc.assert(
       fc.asyncProperty(fc.oneof(fc.string({ unit: 'binary', maxLength: 600 }), mutated), async (text) => {
         const answer = await tokens.verify(text)
@@ -73,7 +123,17 @@ describe('proof first', () => {
 
 describe('the order of checks', () => {
   // Each state or lack, and the code that must win when it comes first in this list.
-  const faults = ['revoked', 'disabled', 'expired', 'ip_denied', 'level_denied', 'insufficient_scope', 'tool_denied', 'rate_limited', 'quota_exceeded'] as const
+  const faults = [
+    'revoked',
+    'disabled',
+    'expired',
+    'ip_denied',
+    'level_denied',
+    'insufficient_scope',
+    'tool_denied',
+    'rate_limited',
+    'quota_exceeded',
+  ] as const
 
   const pairs = faults.flatMap((a, i) => faults.slice(i + 1).map((b) => [a, b] as const))
   it.each(pairs)('%s comes before %s', async (a, b) => {
@@ -117,8 +177,28 @@ describe('the order of checks', () => {
     const { tokens } = setUp()
     const { token } = await tokens.generate({ service: 'A', scopes: ['a:b'] })
     const answer = await tokens.verify(token, { scopes: ['a:b'], explain: true })
-    expect(answer.explain?.map((step) => step.check)).toEqual(['form', 'proof', 'revoked', 'disabled', 'expired', 'network', 'level', 'scope', 'tool', 'approval', 'rate', 'quota'])
-    expect(answer.explain?.filter((step) => step.result === 'pass').map((step) => step.check)).toEqual(['form', 'proof', 'revoked', 'disabled', 'expired', 'scope'])
+    expect(answer.explain?.map((step) => step.check)).toEqual([
+      'form',
+      'proof',
+      'revoked',
+      'disabled',
+      'expired',
+      'network',
+      'level',
+      'scope',
+      'tool',
+      'approval',
+      'rate',
+      'quota',
+    ])
+    expect(answer.explain?.filter((step) => step.result === 'pass').map((step) => step.check)).toEqual([
+      'form',
+      'proof',
+      'revoked',
+      'disabled',
+      'expired',
+      'scope',
+    ])
     expect((await tokens.verify(token)).explain).toBeUndefined()
   })
 })
@@ -133,7 +213,9 @@ describe('time', () => {
     for (let i = 0; i < 3; i++) expect(await tokens.verify(token)).toMatchObject({ code: 'expired' })
     await clock.advance('29d')
     expect(await tokens.verify(token)).toMatchObject({ code: 'expired' })
-    expect(await tokens.get({ id: (await tokens.list({ status: 'expired' })).items[0]?.id ?? '' })).toMatchObject({ status: 'expired' })
+    expect(await tokens.get({ id: (await tokens.list({ status: 'expired' })).items[0]?.id ?? '' })).toMatchObject({
+      status: 'expired',
+    })
   })
 
   it('remembers an end that it saw, even if the clock is set back by hours', async () => {
@@ -157,13 +239,17 @@ describe('scopes, levels, tools and networks', () => {
     const { tokens } = setUp()
     const { token } = await tokens.generate({ service: 'A', scopes: ['docs:*', 'orders:read'] })
     expect((await tokens.verify(token, { scopes: ['docs:write', 'docs:a:b', 'orders:read'] })).ok).toBe(true)
-    expect(await tokens.verify(token, { scopes: ['orders:read', 'orders:write', 'docsx:read'] })).toMatchObject({ code: 'insufficient_scope', missingScopes: ['orders:write', 'docsx:read'] })
+    expect(await tokens.verify(token, { scopes: ['orders:read', 'orders:write', 'docsx:read'] })).toMatchObject({
+      code: 'insufficient_scope',
+      missingScopes: ['orders:write', 'docsx:read'],
+    })
   })
 
   it('orders levels, and lets none imply a scope', async () => {
     const { tokens } = setUp()
     const { token } = await tokens.generate({ service: 'A', level: 'admin' })
-    for (const level of ['read_only', 'standard', 'admin'] as const) expect((await tokens.verify(token, { level })).ok).toBe(true)
+    for (const level of ['read_only', 'standard', 'admin'] as const)
+      expect((await tokens.verify(token, { level })).ok).toBe(true)
     expect(await tokens.verify(token, { scopes: ['a:b'] })).toMatchObject({ code: 'insufficient_scope' })
     const low = await tokens.generate({ service: 'B', level: 'read_only' })
     expect(await tokens.verify(low.token, { level: 'standard' })).toMatchObject({ code: 'level_denied', status: 403 })
@@ -171,20 +257,37 @@ describe('scopes, levels, tools and networks', () => {
 
   it('holds a token to its tools, and refuses it where no tool is named', async () => {
     const { tokens } = setUp()
-    const { token } = await tokens.generate({ service: 'A', tools: ['ping', { name: 'restart', args: { container: ['web', 'db'] } }] })
+    const { token } = await tokens.generate({
+      service: 'A',
+      tools: ['ping', { name: 'restart', args: { container: ['web', 'db'] } }],
+    })
     expect((await tokens.verify(token, { tool: 'ping' })).ok).toBe(true)
     expect((await tokens.verify(token, { tool: 'restart', args: { container: 'web', force: true } })).ok).toBe(true)
-    for (const context of [{ tool: 'restart', args: { container: 'other' } }, { tool: 'restart' }, { tool: 'rm' }, {}]) {
+    for (const context of [
+      { tool: 'restart', args: { container: 'other' } },
+      { tool: 'restart' },
+      { tool: 'rm' },
+      {},
+    ]) {
       expect(await tokens.verify(token, context)).toMatchObject({ code: 'tool_denied' })
     }
   })
 
   it('with a catalogue, a tool needs a scope that grants it', async () => {
-    const scopes = defineScopes({ scopes: { 'file:read': { risk: 'moderate', tools: ['read_file'] }, 'sys:admin': { risk: 'critical', tools: ['reboot'] } }, meta: { readonly: ['file:read'] } })
+    const scopes = defineScopes({
+      scopes: {
+        'file:read': { risk: 'moderate', tools: ['read_file'] },
+        'sys:admin': { risk: 'critical', tools: ['reboot'] },
+      },
+      meta: { readonly: ['file:read'] },
+    })
     const { tokens } = setUp({ scopes })
     const { token } = await tokens.generate({ service: 'A', scopes: ['readonly'] })
     expect((await tokens.verify(token, { tool: 'read_file', scopes: ['file:read'] })).ok).toBe(true)
-    expect(await tokens.verify(token, { tool: 'reboot' })).toMatchObject({ code: 'insufficient_scope', missingScopes: ['sys:admin'] })
+    expect(await tokens.verify(token, { tool: 'reboot' })).toMatchObject({
+      code: 'insufficient_scope',
+      missingScopes: ['sys:admin'],
+    })
     expect(await tokens.verify(token, { tool: 'unheard_of' })).toMatchObject({ code: 'tool_denied' })
     await expect(tokens.generate({ service: 'B', scopes: ['file:write'] })).rejects.toThrow(InvalidInputError)
   })
@@ -192,7 +295,8 @@ describe('scopes, levels, tools and networks', () => {
   it('takes an address in any of its forms, and refuses an unknown one where there is a rule', async () => {
     const { tokens } = setUp()
     const { token } = await tokens.generate({ service: 'A', ipAllow: ['10.0.0.0/8', '2001:db8::/32'] })
-    for (const ip of ['10.255.0.1', '::ffff:10.0.0.1', '::ffff:a00:1', '2001:db8::1', '2001:0DB8:0:0::1%eth0']) expect((await tokens.verify(token, { ip })).ok, ip).toBe(true)
+    for (const ip of ['10.255.0.1', '::ffff:10.0.0.1', '::ffff:a00:1', '2001:db8::1', '2001:0DB8:0:0::1%eth0'])
+      expect((await tokens.verify(token, { ip })).ok, ip).toBe(true)
     for (const ip of ['11.0.0.1', '010.0.0.1', '10.0.0.1, 1.2.3.4', '', 'localhost', '::1', '2001:db9::1', undefined]) {
       expect(await tokens.verify(token, { ip })).toMatchObject({ code: 'ip_denied', status: 403 })
     }
@@ -207,7 +311,9 @@ describe('limits', () => {
     const { token } = await tokens.generate({ service: 'A', rateLimit: { limit: 10, per: '1h' } })
     const answers = await Promise.all(Array.from({ length: 100 }, () => tokens.verify(token)))
     expect(answers.filter((answer) => answer.ok)).toHaveLength(10)
-    expect(answers.filter((answer) => !answer.ok && answer.code === 'rate_limited' && (answer.retryAfterMs ?? 0) > 0)).toHaveLength(90)
+    expect(
+      answers.filter((answer) => !answer.ok && answer.code === 'rate_limited' && (answer.retryAfterMs ?? 0) > 0),
+    ).toHaveLength(90)
   })
 
   it.each([1, 10, 1000])('lets exactly the quota of %i through, of more parallel calls', async (limit) => {
@@ -259,13 +365,26 @@ describe('limits', () => {
 
   it('a refused call costs nothing, whichever check refuses it', async () => {
     const { tokens } = setUp()
-    const { token } = await tokens.generate({ service: 'A', rateLimit: [{ limit: 5, per: '1h', name: 'hour' }, { limit: 8, per: '1d', name: 'day' }], quota: { limit: 4 }, ipAllow: ['10.0.0.1'] })
+    const { token } = await tokens.generate({
+      service: 'A',
+      rateLimit: [
+        { limit: 5, per: '1h', name: 'hour' },
+        { limit: 8, per: '1d', name: 'day' },
+      ],
+      quota: { limit: 4 },
+      ipAllow: ['10.0.0.1'],
+    })
     const ip = '10.0.0.1'
     for (let i = 0; i < 20; i++) await tokens.verify(token, { ip: '10.0.0.2' })
     for (let i = 0; i < 20; i++) expect((await tokens.verify(token, { ip, cost: 6 })).ok).toBe(false)
-    for (let i = 0; i < 20; i++) expect(await tokens.verify(token, { ip, cost: 5 })).toMatchObject({ code: 'quota_exceeded' })
+    for (let i = 0; i < 20; i++)
+      expect(await tokens.verify(token, { ip, cost: 5 })).toMatchObject({ code: 'quota_exceeded' })
     const answer = await tokens.verify(token, { ip })
-    expect(answer.ok && answer.limits.map((limit) => [limit.name, limit.remaining])).toEqual([['hour', 4], ['day', 7], ['quota', 3]])
+    expect(answer.ok && answer.limits.map((limit) => [limit.name, limit.remaining])).toEqual([
+      ['hour', 4],
+      ['day', 7],
+      ['quota', 3],
+    ])
   })
 
   it('takes a cost of 0 when nothing is left, and refuses costs that are none', async () => {
@@ -273,7 +392,14 @@ describe('limits', () => {
     const { token } = await tokens.generate({ service: 'A', rateLimit: { limit: 1, per: '1h' }, quota: { limit: 1 } })
     await tokens.verify(token)
     expect((await tokens.verify(token, { cost: 0 })).ok).toBe(true)
-    for (const cost of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, Number.MAX_SAFE_INTEGER + 1, '1' as unknown as number]) {
+    for (const cost of [
+      -1,
+      0.5,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.MAX_SAFE_INTEGER + 1,
+      '1' as unknown as number,
+    ]) {
       await expect(tokens.verify(token, { cost })).rejects.toThrow(InvalidInputError)
     }
   })
@@ -333,35 +459,45 @@ describe('stores that fail', () => {
     expect((await tokens.verify(token)).ok).toBe(true)
     state.down = true
     for (const text of [token, 'never-seen-before-by-anybody']) {
-      expect(await tokens.verify(text)).toMatchObject({ ok: false, code: 'unavailable', status: 503, retryAfterMs: 1000 })
+      expect(await tokens.verify(text)).toMatchObject({
+        ok: false,
+        code: 'unavailable',
+        status: 503,
+        retryAfterMs: 1000,
+      })
     }
     expect(events.names()).toContain('store.failed')
     state.down = false
     expect((await tokens.verify(token)).ok).toBe(true)
   })
 
-  it.each([true, false])('stale: answers for strings proved before, for a while, deadlines honoured (cells: %s)', async (withCells) => {
-    const { store, state } = failing(new MemoryTokenStore(), withCells)
-    const { tokens, clock, events } = setUp({ store, failMode: { store: 'stale', staleIfError: '10m' } })
-    const { token } = await tokens.generate({ service: 'A' })
-    const short = await tokens.generate({ service: 'B', expiresIn: '5m' })
-    await tokens.verify(token)
-    await tokens.verify(short.token)
-    const unseen = await tokens.generate({ service: 'C' })
-    state.down = true
-    expect((await tokens.verify(token)).ok).toBe(true)
-    expect(await tokens.verify(unseen.token)).toMatchObject({ code: 'unavailable' })
-    await clock.advance('5m')
-    expect(await tokens.verify(short.token)).toMatchObject({ code: 'expired' })
-    expect((await tokens.verify(token)).ok).toBe(true)
-    await clock.advance('5m')
-    expect((await tokens.verify(token)).ok).toBe(true)
-    await clock.advance(1)
-    expect(await tokens.verify(token)).toMatchObject({ code: 'unavailable' })
-    const told = events.events.filter((event) => event.name === 'store.failed').map((event) => (event.payload as { stale: boolean }).stale)
-    expect(told).toContain(true)
-    expect(told).toContain(false)
-  })
+  it.each([true, false])(
+    'stale: answers for strings proved before, for a while, deadlines honoured (cells: %s)',
+    async (withCells) => {
+      const { store, state } = failing(new MemoryTokenStore(), withCells)
+      const { tokens, clock, events } = setUp({ store, failMode: { store: 'stale', staleIfError: '10m' } })
+      const { token } = await tokens.generate({ service: 'A' })
+      const short = await tokens.generate({ service: 'B', expiresIn: '5m' })
+      await tokens.verify(token)
+      await tokens.verify(short.token)
+      const unseen = await tokens.generate({ service: 'C' })
+      state.down = true
+      expect((await tokens.verify(token)).ok).toBe(true)
+      expect(await tokens.verify(unseen.token)).toMatchObject({ code: 'unavailable' })
+      await clock.advance('5m')
+      expect(await tokens.verify(short.token)).toMatchObject({ code: 'expired' })
+      expect((await tokens.verify(token)).ok).toBe(true)
+      await clock.advance('5m')
+      expect((await tokens.verify(token)).ok).toBe(true)
+      await clock.advance(1)
+      expect(await tokens.verify(token)).toMatchObject({ code: 'unavailable' })
+      const told = events.events
+        .filter((event) => event.name === 'store.failed')
+        .map((event) => (event.payload as { stale: boolean }).stale)
+      expect(told).toContain(true)
+      expect(told).toContain(false)
+    },
+  )
 
   it('checks as well on a store without cells: what was changed holds at the next call', async () => {
     const { store } = failing(new MemoryTokenStore(), false)
@@ -380,7 +516,11 @@ describe('stores that fail', () => {
   })
 
   it('a shared limiter that fails: closed refuses, local limits here, open lets through; each with an event', async () => {
-    for (const [mode, passed] of [['closed', 0], ['local', 2], ['open', 5]] as const) {
+    for (const [mode, passed] of [
+      ['closed', 0],
+      ['local', 2],
+      ['open', 5],
+    ] as const) {
       const limiter = {
         reserve: () => Promise.reject(new Error('away')),
         giveBack: () => {},
@@ -418,10 +558,16 @@ describe('keys', () => {
     const both = setUp({ store, keys: ring('b', 'a') }, clock).tokens
     const told = recordEvents(both.events)
     expect((await both.verify(token)).ok).toBe(true)
-    expect((await both.keys.status()).keys).toMatchObject([{ id: 'b', active: true, versions: 0 }, { id: 'a', active: false, versions: 2, only: 2 }])
+    expect((await both.keys.status()).keys).toMatchObject([
+      { id: 'b', active: true, versions: 0 },
+      { id: 'a', active: false, versions: 2, only: 2 },
+    ])
     await both.tick()
     expect(told.names()).toContain('token.redigested')
-    expect((await both.keys.status()).keys).toMatchObject([{ id: 'b', versions: 1, only: 0 }, { id: 'a', versions: 2, only: 1 }])
+    expect((await both.keys.status()).keys).toMatchObject([
+      { id: 'b', versions: 1, only: 0 },
+      { id: 'a', versions: 2, only: 1 },
+    ])
     // B was never used under the new ring: taking the old key away would strand it.
     const early = setUp({ store, keys: ring('b') }, clock).tokens
     await expect(early.verify(token)).rejects.toThrow(KeyInUseError)
@@ -449,7 +595,10 @@ describe('keys', () => {
     const strange = setUp({ store, keys: ring('x') }, clock).tokens
     await expect(strange.verify(token)).rejects.toThrow(KeyRingMismatchError)
     await expect(strange.generate({ service: 'B' })).rejects.toThrow(KeyRingMismatchError)
-    const renamed = setUp({ store, keys: [{ id: 'a', secret: 'another secret of the same name 0123456789' }] }, clock).tokens
+    const renamed = setUp(
+      { store, keys: [{ id: 'a', secret: 'another secret of the same name 0123456789' }] },
+      clock,
+    ).tokens
     await expect(renamed.verify(token)).rejects.toThrow(KeyRingMismatchError)
     expect(await store.journalHead()).toEqual(head)
   })
@@ -466,6 +615,10 @@ describe('keys', () => {
     const late = setUp({ store, keys: ring('b') }, clock).tokens
     expect((await late.verify(token)).ok).toBe(true)
     expect(await late.rotator.reveal('A')).toBe(token)
-    expect((await late.keys.status()).keys.find((key) => key.id === 'a')).toMatchObject({ inRing: false, versions: 0, sealed: 0 })
+    expect((await late.keys.status()).keys.find((key) => key.id === 'a')).toMatchObject({
+      inRing: false,
+      versions: 0,
+      sealed: 0,
+    })
   })
 })

@@ -19,7 +19,10 @@ describe('rotate', () => {
     expect(token).toMatch(/^sk_live_/)
     expect(rotation).toMatchObject({ step: 'finish', status: 'done' })
     expect(record).toMatchObject({ id: first.record.id, scopes: ['a:b'], owner: 'x' })
-    expect(record.versions).toMatchObject([{ number: 2, state: 'current' }, { number: 1, state: 'previous', supersededAt: START, endsAt: START + HOUR }])
+    expect(record.versions).toMatchObject([
+      { number: 2, state: 'current' },
+      { number: 1, state: 'previous', supersededAt: START, endsAt: START + HOUR },
+    ])
     expect(await tokens.verify(first.token)).toMatchObject({ ok: true, version: 'previous', versionNumber: 1 })
     expect(await tokens.verify(token)).toMatchObject({ ok: true, version: 'current', versionNumber: 2 })
     await clock.advance(HOUR - 1)
@@ -27,7 +30,12 @@ describe('rotate', () => {
     await clock.advance(1)
     expect(await tokens.verify(first.token)).toMatchObject({ code: 'expired' })
     expect((await tokens.verify(token)).ok).toBe(true)
-    expect(events.events.find((event) => event.name === 'token.rotated')?.payload).toMatchObject({ version: 2, graceUntil: START + HOUR, actor: 'alice', reason: 'quarterly' })
+    expect(events.events.find((event) => event.name === 'token.rotated')?.payload).toMatchObject({
+      version: 2,
+      graceUntil: START + HOUR,
+      actor: 'alice',
+      reason: 'quarterly',
+    })
   })
 
   it('grace 0 fails every old version at its very next verification', async () => {
@@ -83,7 +91,11 @@ describe('rotate', () => {
       await clock.advance(1000)
     }
     for (const text of texts) expect((await tokens.verify(text)).ok).toBe(true)
-    expect((await tokens.get('A'))?.versions.map((version) => version.endsAt)).toEqual([undefined, START + 1000 + 2 * HOUR, START + 3 * HOUR])
+    expect((await tokens.get('A'))?.versions.map((version) => version.endsAt)).toEqual([
+      undefined,
+      START + 1000 + 2 * HOUR,
+      START + 3 * HOUR,
+    ])
     await expect(tokens.rotate('A')).rejects.toThrow(TooManyLiveVersionsError)
     await expect(tokens.rotate('A', { whenInGrace: 'refuse' })).rejects.toThrow(InGraceError)
     await tokens.rotate('A', { whenInGrace: 'endOldest' })
@@ -114,7 +126,12 @@ describe('rotate', () => {
     const own = `sk_${'abcd1234'.repeat(4)}`
     expect((await tokens.rotate('A', { token: own })).token).toBe(own)
     expect((await tokens.verify(own)).ok).toBe(true)
-    for (const bad of ['sk_short', `pk_${'abcd1234'.repeat(4)}`, `sk_${'abcd123!'.repeat(4)}`, 7 as unknown as string]) {
+    for (const bad of [
+      'sk_short',
+      `pk_${'abcd1234'.repeat(4)}`,
+      `sk_${'abcd123!'.repeat(4)}`,
+      7 as unknown as string,
+    ]) {
       await expect(tokens.rotate('A', { token: bad })).rejects.toThrow(InvalidInputError)
     }
     await expect(tokens.rotate('A', { token })).rejects.toThrow(TokenExistsError)
@@ -126,7 +143,8 @@ describe('rotate', () => {
     const results = await Promise.allSettled(Array.from({ length: 10 }, () => tokens.rotate('A')))
     const done = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value.token] : []))
     expect(done).toHaveLength(2)
-    for (const result of results) if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(TooManyLiveVersionsError)
+    for (const result of results)
+      if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(TooManyLiveVersionsError)
     for (const text of done) expect((await tokens.verify(text)).ok).toBe(true)
   })
 

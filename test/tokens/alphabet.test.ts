@@ -34,7 +34,14 @@ describe('alphabetOf', () => {
 })
 
 describe('sample', () => {
-  const alphabets = [...Object.values(CHARSETS), '01', 'abc', '0123456789', CHARSETS.full.slice(0, 33), CHARSETS.full.slice(0, 65)]
+  const alphabets = [
+    ...Object.values(CHARSETS),
+    '01',
+    'abc',
+    '0123456789',
+    CHARSETS.full.slice(0, 33),
+    CHARSETS.full.slice(0, 65),
+  ]
 
   // The 0.999999 quantile of chi-square, by the Wilson-Hilferty approximation: a right sampler fails once in a million
   // seeds, and the seed is fixed.

@@ -21,7 +21,14 @@ const random = seededRandom('format')
 
 describe('parseFormat', () => {
   it('has the presets of the contract', () => {
-    expect(parseFormat({})).toMatchObject({ type: 'api_key', prefix: '', charset: 'alphanumeric', length: 64, checksum: true, retrievable: false })
+    expect(parseFormat({})).toMatchObject({
+      type: 'api_key',
+      prefix: '',
+      charset: 'alphanumeric',
+      length: 64,
+      checksum: true,
+      retrievable: false,
+    })
     expect(parseFormat({ type: 'github' })).toMatchObject({ prefix: 'ghp_', length: 36, checksum: true })
     expect(parseFormat({ type: 'oauth' })).toMatchObject({ charset: 'base64url', length: 64, checksum: false })
     expect(parseFormat({ type: 'jwt' })).toMatchObject({ length: 86, checksum: false, retrievable: true })
@@ -58,14 +65,18 @@ describe('parseFormat', () => {
   })
 
   it('allows weak tokens only when told to', () => {
-    expect(generateText(parseFormat({ charset: { alphabet: '0123456789' }, length: 6, allowWeak: true }), random)).toMatch(/^\d{6}$/)
+    expect(
+      generateText(parseFormat({ charset: { alphabet: '0123456789' }, length: 6, allowWeak: true }), random),
+    ).toMatch(/^\d{6}$/)
   })
 })
 
 describe('generateText', () => {
   const charset = fc.oneof(
     fc.constantFrom<Charset>('alphanumeric', 'hex', 'base64', 'base64url', 'full'),
-    fc.uniqueArray(fc.integer({ min: 0x21, max: 0x7e }), { minLength: 2, maxLength: 94 }).map((codes): Charset => ({ alphabet: String.fromCharCode(...codes) })),
+    fc
+      .uniqueArray(fc.integer({ min: 0x21, max: 0x7e }), { minLength: 2, maxLength: 94 })
+      .map((codes): Charset => ({ alphabet: String.fromCharCode(...codes) })),
   )
   const input = fc.record({
     charset,
@@ -98,7 +109,12 @@ describe('generateText', () => {
   })
 
   it('ends in a checksum that any one-character edit, swap or cut breaks', () => {
-    for (const options of [{ prefix: 'sk_live_' }, { type: 'github' as const }, { charset: 'hex' as const }, { charset: 'full' as const, prefix: 'my_company_' }]) {
+    for (const options of [
+      { prefix: 'sk_live_' },
+      { type: 'github' as const },
+      { charset: 'hex' as const },
+      { charset: 'full' as const, prefix: 'my_company_' },
+    ]) {
       const format = parseFormat(options)
       const alphabet = alphabetOf(format.charset)
       for (let round = 0; round < 5; round++) {
@@ -106,7 +122,8 @@ describe('generateText', () => {
         expect(checksumMatches(format, text)).toBe(true)
         for (let i = format.prefix.length; i < text.length; i++) {
           const other = alphabet[(alphabet.indexOf(text[i] as string) + 1 + round) % alphabet.length] as string
-          if (other !== text[i]) expect(checksumMatches(format, text.slice(0, i) + other + text.slice(i + 1))).toBe(false)
+          if (other !== text[i])
+            expect(checksumMatches(format, text.slice(0, i) + other + text.slice(i + 1))).toBe(false)
           const swapped = text.slice(0, i) + (text[i + 1] ?? '') + text[i] + text.slice(i + 2)
           if (swapped !== text) expect(checksumMatches(format, swapped)).toBe(false)
           expect(checksumMatches(format, text.slice(0, i) + text.slice(i + 1))).toBe(false)

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidInputError } from '../../src/kernel/errors.ts'
 import { systemRandom } from '../../src/kernel/random.ts'
-import { type KeyInput, KeyRing, generateSecret, UnsealError } from '../../src/tokens/key-ring.ts'
+import { generateSecret, type KeyInput, KeyRing, UnsealError } from '../../src/tokens/key-ring.ts'
 
 const secret = () => generateSecret()
 
@@ -18,9 +18,14 @@ describe('KeyRing', () => {
   })
 
   it('has another subkey for each purpose and each key', () => {
-    const ring = KeyRing.from([{ id: 'a', secret: secret() }, { id: 'b', secret: secret() }])
+    const ring = KeyRing.from([
+      { id: 'a', secret: secret() },
+      { id: 'b', secret: secret() },
+    ])
     const purposes = ['digest', 'seal', 'sign', 'journal', 'backup', 'approval', 'webhook', 'check'] as const
-    const subkeys = ['a', 'b'].flatMap((id) => purposes.map((purpose) => ring.subkey(purpose, id).export().toString('hex')))
+    const subkeys = ['a', 'b'].flatMap((id) =>
+      purposes.map((purpose) => ring.subkey(purpose, id).export().toString('hex')),
+    )
     expect(new Set(subkeys).size).toBe(16)
     expect(subkeys.every((subkey) => subkey.length === 64)).toBe(true)
   })
@@ -44,8 +49,13 @@ describe('KeyRing', () => {
 
   it('gives the digests of the other keys until they retire', () => {
     const b = secret()
-    const ring = KeyRing.from([{ id: 'a', secret: secret() }, { id: 'b', secret: b, retireAt: 1000 }])
-    expect(ring.otherDigests('t', 999)).toEqual([{ id: 'b', digest: KeyRing.from([{ id: 'b', secret: b }]).digest('t') }])
+    const ring = KeyRing.from([
+      { id: 'a', secret: secret() },
+      { id: 'b', secret: b, retireAt: 1000 },
+    ])
+    expect(ring.otherDigests('t', 999)).toEqual([
+      { id: 'b', digest: KeyRing.from([{ id: 'b', secret: b }]).digest('t') },
+    ])
     expect(ring.otherDigests('t', 1000)).toEqual([])
   })
 
@@ -58,9 +68,21 @@ describe('KeyRing', () => {
     ['a key without id', [{ secret: 'x'.repeat(40) }]],
     ['a bad id', [{ id: ':sha256', secret: secret() }]],
     ['__proto__ as id', [{ id: '__proto__', secret: secret() }]],
-    ['a doubled id', [{ id: 'a', secret: secret() }, { id: 'a', secret: secret() }]],
+    [
+      'a doubled id',
+      [
+        { id: 'a', secret: secret() },
+        { id: 'a', secret: secret() },
+      ],
+    ],
     ['an active key that retires', [{ id: 'a', secret: secret(), retireAt: 1 }]],
-    ['a date that is none', [{ id: 'a', secret: secret() }, { id: 'b', secret: secret(), retireAt: 'soon' }]],
+    [
+      'a date that is none',
+      [
+        { id: 'a', secret: secret() },
+        { id: 'b', secret: secret(), retireAt: 'soon' },
+      ],
+    ],
     ['17 keys', Array.from({ length: 17 }, (_, i) => ({ id: `k${i}`, secret: secret() }))],
   ])('refuses %s', (_, input) => {
     expect(() => KeyRing.from(input as KeyInput[])).toThrow(InvalidInputError)
@@ -77,7 +99,10 @@ describe('KeyRing', () => {
 })
 
 describe('seal', () => {
-  const ring = KeyRing.from([{ id: 'new', secret: secret() }, { id: 'old', secret: secret() }])
+  const ring = KeyRing.from([
+    { id: 'new', secret: secret() },
+    { id: 'old', secret: secret() },
+  ])
 
   it('opens with the same context, and only with that', () => {
     fc.assert(

@@ -4,9 +4,9 @@ import {
   begin,
   currentOf,
   endOf,
+  type Lifetime,
   lastEnd,
   liveVersions,
-  type Lifetime,
   nextHousekeeping,
   promote,
   prune,
@@ -40,7 +40,11 @@ describe('transitions', () => {
 
   it('grace 0 ends a pending version too', () => {
     const chain = supersede(begin(first(0), {}, 10, 500), {}, undefined, 20, 0)
-    expect(chain.map((v) => [v.n, v.state])).toEqual([[1, 'retired'], [2, 'retired'], [3, 'current']])
+    expect(chain.map((v) => [v.n, v.state])).toEqual([
+      [1, 'retired'],
+      [2, 'retired'],
+      [3, 'current'],
+    ])
   })
 
   it('a second rotation keeps the deadline that was announced', () => {
@@ -70,7 +74,11 @@ describe('transitions', () => {
 })
 
 describe('any sequence of transitions', () => {
-  type Command = { readonly op: 'rotate' | 'emergency' | 'begin' | 'promote' | 'retire' | 'settle' | 'prune'; readonly wait: number; readonly grace: number }
+  type Command = {
+    readonly op: 'rotate' | 'emergency' | 'begin' | 'promote' | 'retire' | 'settle' | 'prune'
+    readonly wait: number
+    readonly grace: number
+  }
   const command = fc.record<Command>({
     op: fc.constantFrom('rotate', 'emergency', 'begin', 'promote', 'retire', 'settle', 'prune'),
     wait: fc.integer({ min: 0, max: 50 }),
@@ -79,40 +87,45 @@ describe('any sequence of transitions', () => {
 
   it('leaves one current version, no superseded one without a deadline, and never lengthens a life', () => {
     fc.assert(
-      fc.property(fc.array(command, { maxLength: 30 }), fc.option(fc.integer({ min: 10, max: 400 }), { nil: undefined }), (commands, expiresIn) => {
-        const lifetime = expiresIn === undefined ? undefined : { expiresIn }
-        let now = 0
-        let versions: readonly Version[] = first(0)
-        for (const { op, wait, grace } of commands) {
-          now += wait
-          const before = versions
-          const ends = new Map(before.map((v) => [v.n, endOf(v, lifetime)]))
-          const pending = before.some((v) => v.state === 'pending')
-          if (op === 'rotate' && !pending) versions = supersede(before, {}, lifetime, now, grace)
-          if (op === 'emergency') versions = supersede(before, {}, lifetime, now, 0)
-          if (op === 'begin' && !pending) versions = begin(before, {}, now, now + grace)
-          if (op === 'promote' && pending) versions = promote(before, lifetime, now, grace)
-          if (op === 'retire') {
-            const target = before.find((v) => v.state === 'previous' || v.state === 'pending')
-            if (target !== undefined) versions = retire(before, lifetime, target.n, now)
-          }
-          if (op === 'settle') versions = settle(before, lifetime, now)
-          if (op === 'prune') versions = prune(before, now, 100)
+      fc.property(
+        fc.array(command, { maxLength: 30 }),
+        fc.option(fc.integer({ min: 10, max: 400 }), { nil: undefined }),
+        (commands, expiresIn) => {
+          const lifetime = expiresIn === undefined ? undefined : { expiresIn }
+          let now = 0
+          let versions: readonly Version[] = first(0)
+          for (const { op, wait, grace } of commands) {
+            now += wait
+            const before = versions
+            const ends = new Map(before.map((v) => [v.n, endOf(v, lifetime)]))
+            const pending = before.some((v) => v.state === 'pending')
+            if (op === 'rotate' && !pending) versions = supersede(before, {}, lifetime, now, grace)
+            if (op === 'emergency') versions = supersede(before, {}, lifetime, now, 0)
+            if (op === 'begin' && !pending) versions = begin(before, {}, now, now + grace)
+            if (op === 'promote' && pending) versions = promote(before, lifetime, now, grace)
+            if (op === 'retire') {
+              const target = before.find((v) => v.state === 'previous' || v.state === 'pending')
+              if (target !== undefined) versions = retire(before, lifetime, target.n, now)
+            }
+            if (op === 'settle') versions = settle(before, lifetime, now)
+            if (op === 'prune') versions = prune(before, now, 100)
 
-          expect(versions.filter((v) => v.state === 'current')).toHaveLength(1)
-          for (const v of versions) {
-            if (v.state === 'previous') expect(v.graceUntil).toBeTypeOf('number')
-            if (v.state === 'pending') expect(v.pendingUntil).toBeTypeOf('number')
-            const end = ends.get(v.n)
-            // Only being taken up as current may lift a deadline: that of a pending version.
-            if (end !== undefined && !(v.state === 'current')) expect(endOf(v, lifetime)).toBeLessThanOrEqual(end)
+            expect(versions.filter((v) => v.state === 'current')).toHaveLength(1)
+            for (const v of versions) {
+              if (v.state === 'previous') expect(v.graceUntil).toBeTypeOf('number')
+              if (v.state === 'pending') expect(v.pendingUntil).toBeTypeOf('number')
+              const end = ends.get(v.n)
+              // Only being taken up as current may lift a deadline: that of a pending version.
+              if (end !== undefined && !(v.state === 'current')) expect(endOf(v, lifetime)).toBeLessThanOrEqual(end)
+            }
+            if (op === 'emergency')
+              expect(liveVersions(versions, lifetime, now).map((v) => v.n)).toEqual([versions.at(-1)?.n])
+            if (expiresIn === undefined) expect(liveVersions(versions, lifetime, now).length).toBeGreaterThan(0)
+            expect(lastEnd(versions, lifetime)).toBeGreaterThanOrEqual(endOf(currentOf(versions), lifetime))
+            expect(new Set(versions.map((v) => v.n)).size).toBe(versions.length)
           }
-          if (op === 'emergency') expect(liveVersions(versions, lifetime, now).map((v) => v.n)).toEqual([versions.at(-1)?.n])
-          if (expiresIn === undefined) expect(liveVersions(versions, lifetime, now).length).toBeGreaterThan(0)
-          expect(lastEnd(versions, lifetime)).toBeGreaterThanOrEqual(endOf(currentOf(versions), lifetime))
-          expect(new Set(versions.map((v) => v.n)).size).toBe(versions.length)
-        }
-      }),
+        },
+      ),
       { numRuns: 500 },
     )
   })
