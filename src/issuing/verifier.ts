@@ -5,6 +5,7 @@ import type { RateLimiter } from '../access/rate-limiter.ts'
 import type { ScopeCatalog } from '../access/scope-catalog.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { codeOf, InvalidInputError } from '../kernel/errors.ts'
+import { checkFields } from '../kernel/fields.ts'
 import type { MaybePromise } from '../kernel/kind.ts'
 import { Foundation } from '../stores/foundation.ts'
 import { KeyInUseError, KeyRingMismatchError } from '../stores/key-check.ts'
@@ -85,6 +86,7 @@ export class Verifier {
     this.#base = base
     this.#catalog = options.scopes
     this.#usage = options.usage
+    checkFields('failMode', options.failMode ?? {}, ['store', 'staleIfError', 'limiter', 'requestLog'])
     const {
       store = 'closed',
       staleIfError = '5m',
