@@ -143,7 +143,10 @@ describe('Tokenwright', () => {
     await clock.advance('10m')
     await tokens.tick()
     expect(events.events.find((event) => event.name === 'clock.skewed')?.payload).toMatchObject({ offsetMs: -60_001 })
-    expect(await tokens.health()).toMatchObject({ status: 'degraded', reasons: [expect.stringContaining('store: its clock')] })
+    expect(await tokens.health()).toMatchObject({
+      status: 'degraded',
+      reasons: [expect.stringContaining('store: its clock')],
+    })
   })
 
   it('listeners cannot hurt', async () => {
