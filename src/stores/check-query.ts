@@ -1,7 +1,7 @@
 import { InvalidInputError } from '../kernel/errors.ts'
 import type { AnyKind } from '../kernel/kind.ts'
-import type { OrderPoint, OrderRange } from './order-index.ts'
 import { MAX_KEY_LENGTH } from './order-keys.ts'
+import type { OrderPoint, OrderRange } from './order-range.ts'
 import type { JournalQuery, ListQuery } from './token-store.ts'
 import type { UsageQuery } from './usage-rows.ts'
 

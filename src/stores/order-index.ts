@@ -1,23 +1,8 @@
 import type { OrderKey } from '../kernel/kind.ts'
 import type { Row } from './memory-row.ts'
 import { type OrderFunction, type OrderKeys, positionIn } from './order-keys.ts'
+import type { OrderRange } from './order-range.ts'
 import { SortedRun } from './sorted-run.ts'
-
-/** Where a page begins: strictly after this point in the direction of reading. */
-export interface OrderPoint {
-  readonly at: number
-  readonly id: string
-}
-
-/** A range of one partition, bounds as in a ListQuery. */
-export interface OrderRange {
-  readonly part: string | undefined
-  readonly from: number
-  readonly to: number
-  readonly reverse: boolean
-  readonly after: OrderPoint | undefined
-  readonly limit: number
-}
 
 /**
  * One order index of the memory store: for each partition the rows in order of position, then id.
