@@ -177,7 +177,7 @@ export class Generator {
     const lifetime = parseLifetime(options, undefined, clock)
     const about = parseAbout(options, undefined)
     return {
-      id: newTokenId(random),
+      id: newTokenId(random, clock.now()),
       service: checkName('service', options.service, 128),
       format,
       policy: parsePolicy(options, undefined, this.#catalog),

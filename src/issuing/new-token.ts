@@ -8,9 +8,14 @@ import type { KeyRing } from '../tokens/key-ring.ts'
 import type { TokenVersion } from '../tokens/record.ts'
 import type { Version } from '../tokens/versions.ts'
 
-/** A fresh token id: `tok_` and 95 random bits. Public, no secret. */
-export function newTokenId(random: Random): string {
-  return `tok_${sample(CHARSETS.alphanumeric, 16, random)}`
+/**
+ * A fresh token id: `tok_`, the time in base62, and 59 random bits. Public, no secret. Ids rise with time, so that
+ * whatever a store keeps in order of ids grows at its end.
+ */
+export function newTokenId(random: Random, now: number): string {
+  let time = ''
+  for (let rest = now; time.length < 8; rest = Math.floor(rest / 62)) time = CHARSETS.alphanumeric[rest % 62] + time
+  return `tok_${time}${sample(CHARSETS.alphanumeric, 10, random)}`
 }
 
 /** What a version keeps of its text: a digest, a preview, and a sealed copy if the token is retrievable. */
