@@ -25,6 +25,7 @@ export {
 } from './access/scope-catalog.ts'
 export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
 export type { ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
+export type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 export {
   type IssuingErrorCode,
   ServiceExistsError,
@@ -61,14 +62,13 @@ export {
 export { KeyManager, type KeyStatus, type KeyUse, type RekeyReport } from './issuing/key-manager.ts'
 export type { TokenRef } from './issuing/lookup.ts'
 export {
-  type CleanupReport,
   type ListInput,
   Registry,
   type RevokeOptions,
   type RevokeTarget,
-  type TokenFilter,
   type UpdateInput,
 } from './issuing/registry.ts'
+export type { TokenFilter } from './issuing/token-filter.ts'
 export { type FailMode, Verifier, type VerifierOptions, type VerifierSettings } from './issuing/verifier.ts'
 export { AtomicWriteError, writeFileAtomic } from './kernel/atomic-file.ts'
 export type { Json, JsonObject } from './kernel/bytes.ts'

@@ -2,6 +2,7 @@ import type { RateLimiter } from './access/rate-limiter.ts'
 import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
 import { Scheduler } from './automation/scheduler.ts'
 import type { TokenEvents } from './catalogue.ts'
+import type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 import { ExpiryWarnings } from './issuing/expiry-warnings.ts'
 import {
   type GenerateDefaults,
@@ -13,7 +14,6 @@ import {
 import { KeyManager } from './issuing/key-manager.ts'
 import type { TokenRef } from './issuing/lookup.ts'
 import {
-  type CleanupReport,
   type ListInput,
   Registry,
   type RevokeOptions,
@@ -230,7 +230,7 @@ export class Tokenwright {
   }
 
   /** Removes what ended long ago: {@link Registry.cleanup}. */
-  cleanup(options?: Attribution & { readonly retention?: Duration | undefined }): Promise<CleanupReport> {
+  cleanup(options?: CleanupOptions): Promise<CleanupReport> {
     return this.registry.cleanup(options)
   }
 

@@ -91,6 +91,7 @@ export class UsageCounter {
   }
 }
 
+const OPTIONS = ['record', 'requestRetention', 'truncateIp', 'flushInterval']
 const HOUR = 3_600_000
 const MAX_COUNTERS = 50_000
 /** Increments in one `addUsage`: a store holds its lock for one of them. */
@@ -131,6 +132,7 @@ export class UsageTracker {
   constructor(
     options: UsageOptions & { store: TokenStore; clock: Clock; random: Random; events: EventSink<UsageEvents> },
   ) {
+    checkFields('usage', options, [...OPTIONS, 'store', 'clock', 'random', 'events'])
     this.#store = options.store
     this.#clock = options.clock
     this.#random = options.random
