@@ -1,26 +1,23 @@
-// Runs every example, examples/<name>/main.ts, against the built package. An example exits 0 or has failed.
+// Runs every example against the built package: examples/<name>.ts and examples/<name>/main.ts. An example exits 0 or
+// has failed. (examples/**/*.test.ts run with the tests.)
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const LIMIT_MS = 120_000
 const root = fileURLToPath(new URL('../', import.meta.url))
-const examples = existsSync(`${root}examples`)
-  ? readdirSync(`${root}examples`).filter((name) => existsSync(`${root}examples/${name}/main.ts`))
-  : []
+const examples = readdirSync(`${root}examples`)
+  .map((name) => (name.endsWith('.ts') ? `examples/${name}` : `examples/${name}/main.ts`))
+  .filter((path) => existsSync(root + path))
 let failed = 0
 
-for (const name of examples) {
-  const run = spawnSync(process.execPath, [`examples/${name}/main.ts`], {
-    cwd: root,
-    encoding: 'utf8',
-    timeout: LIMIT_MS,
-  })
+for (const path of examples) {
+  const run = spawnSync(process.execPath, [path], { cwd: root, encoding: 'utf8', timeout: LIMIT_MS })
   if (run.status === 0) {
-    console.log(`ok   examples/${name}`)
+    console.log(`ok   ${path}`)
   } else {
     failed += 1
-    console.log(`FAIL examples/${name} (exit ${run.status ?? run.signal})\n${run.stdout}\n${run.stderr}`)
+    console.log(`FAIL ${path} (exit ${run.status ?? run.signal})\n${run.stdout}\n${run.stderr}`)
   }
 }
 

@@ -24,7 +24,7 @@ import { type FailMode, Verifier } from './issuing/verifier.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Duration, parseDuration } from './kernel/duration.ts'
 import { Emitter } from './kernel/emitter.ts'
-import { codeOf, InvalidInputError } from './kernel/errors.ts'
+import { abbreviated, codeOf, InvalidInputError } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
 import type { Random } from './kernel/random.ts'
 import { type Rotated, type RotateOptions, Rotator } from './rotation/rotator.ts'
@@ -256,7 +256,7 @@ export class Tokenwright {
    */
   healthSource(name: string, source: () => HealthSource | Promise<HealthSource>): void {
     if (this.#health.has(name))
-      throw new InvalidInputError('name', `'${name.slice(0, 64)}' is taken`, 'choose another name')
+      throw new InvalidInputError('name', `'${abbreviated(name)}' is taken`, 'choose another name')
     this.#health.set(name, source)
   }
 

@@ -13,7 +13,6 @@ import { isPrintable } from '../tokens/alphabet.ts'
 import { type ForeignDigest, parseForeignDigest } from '../tokens/digest.ts'
 import {
   type FormatInput,
-  generateText,
   hasSignedForm,
   internFormat,
   MAX_OPAQUE_LENGTH,
@@ -122,7 +121,7 @@ export class Generator {
     const format = parseFormat(options)
     this.#formats.refuseClash(format)
     const draft = this.#draft(options, format)
-    const text = generateText(format, this.#base.random)
+    const text = this.#formats.draw(format, this.#base.random)
     const { keys, random } = this.#base
     const record = await this.#create(draft, { ...proofOf(text, draft, 1, keys, random) }, input, false)
     return { token: text, record }

@@ -11,7 +11,7 @@ import type { Stored } from '../kernel/kind.ts'
 import { type Attribution, checkAttribution, retryStale } from '../stores/commit.ts'
 import { UniqueConflictError } from '../stores/errors.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
-import { generateText, matchesFormat } from '../tokens/format.ts'
+import { matchesFormat } from '../tokens/format.ts'
 import { KnownFormats } from '../tokens/known-formats.ts'
 import { type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record.ts'
 import type { TokenView } from '../tokens/token-view.ts'
@@ -231,7 +231,9 @@ export class Rotator {
 
   #text(token: TokenRecord, own: string | undefined): string {
     const { format } = token
-    if (own === undefined) return generateText(format, this.#base.random)
+    // The prefix may have been listed since the token was made.
+    this.#formats.refuseClash(format)
+    if (own === undefined) return this.#formats.draw(format, this.#base.random)
     if (typeof own !== 'string' || !matchesFormat(format, own)) {
       throw new InvalidInputError(
         'token',

@@ -1,6 +1,17 @@
 import { InvalidInputError, TokenwrightError } from '../kernel/errors.ts'
+import type { Random } from '../kernel/random.ts'
 import { alphabetOf } from './alphabet.ts'
-import { checksumMatches, checksumWidth, type FormatInput, parseFormat, type TokenFormat } from './format.ts'
+import {
+  checksumMatches,
+  checksumWidth,
+  type FormatInput,
+  generateText,
+  parseFormat,
+  type TokenFormat,
+} from './format.ts'
+
+/** A listed prefix that one text in fewer than this many would begin with by chance is too likely to be drawn around. */
+const RARE = 10_000
 
 /** A token or format that contradicts a prefix listed in `formats`: it would be refused unseen. */
 export class FormatClashError extends TokenwrightError<'ERR_FORMAT_CLASH'> {
@@ -62,8 +73,16 @@ export class KnownFormats {
     return true
   }
 
+  /** A fresh text of a format without clash; one that begins with a listed prefix by chance is drawn anew. */
+  draw(format: TokenFormat, random: Random): string {
+    for (;;) {
+      const text = generateText(format, random)
+      if (this.accepts(text)) return text
+    }
+  }
+
   /**
-   * Refuses a format some of whose tokens {@link accepts} would refuse.
+   * Refuses a format whose tokens {@link accepts} would refuse, all of them or so many that {@link draw} would be at a loss.
    *
    * @throws FormatClashError
    */
@@ -72,10 +91,7 @@ export class KnownFormats {
       if (format.prefix.startsWith(listed.prefix)) {
         if (!sameLayout(format, listed))
           throw new FormatClashError(listed.prefix, `the format with prefix '${format.prefix}'`)
-      } else if (
-        listed.prefix.startsWith(format.prefix) &&
-        drawable(listed.prefix.slice(format.prefix.length), format)
-      ) {
+      } else if (listed.prefix.startsWith(format.prefix) && likely(listed.prefix.slice(format.prefix.length), format)) {
         throw new FormatClashError(
           listed.prefix,
           `the format with prefix '${format.prefix}', which may draw that prefix by chance,`,
@@ -107,8 +123,10 @@ function sameLayout(a: TokenFormat, b: TokenFormat): boolean {
   )
 }
 
-function drawable(text: string, format: TokenFormat): boolean {
+/** Whether a text of this format may well begin with these characters, after its prefix. */
+function likely(text: string, format: TokenFormat): boolean {
   const alphabet = alphabetOf(format.charset)
+  if (alphabet.length ** text.length >= RARE) return false
   const drawn = format.checksum ? format.length - checksumWidth(alphabet) : format.length
   return text.length <= drawn && [...text].every((symbol) => alphabet.includes(symbol))
 }

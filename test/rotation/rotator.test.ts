@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
+  FormatClashError,
   InGraceError,
   InvalidInputError,
   NotRetrievableError,
@@ -12,6 +13,15 @@ import {
 import { DAY, HOUR, START, setUp } from '../issuing/fixture.ts'
 
 describe('rotate', () => {
+  it('refuses to make a text that a prefix listed since would refuse unseen', async () => {
+    const { tokens, store, keys, clock } = setUp()
+    const { token } = await tokens.generate({ service: 'A', prefix: 'sk_', checksum: false })
+    const { tokens: later } = setUp({ store, keys, formats: [{ prefix: 'sk_' }] }, clock)
+    await expect(later.rotate('A')).rejects.toThrow(FormatClashError)
+    expect((await tokens.get('A'))?.versions).toHaveLength(1)
+    expect((await tokens.verify(token)).ok).toBe(true)
+  })
+
   it('keeps both versions through the grace, and not a millisecond longer', async () => {
     const { tokens, clock, events } = setUp()
     const first = await tokens.generate({ service: 'A', prefix: 'sk_live_', scopes: ['a:b'], owner: 'x' })

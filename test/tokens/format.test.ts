@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvalidInputError } from '../../src/kernel/errors.ts'
 import { seededRandom, systemRandom } from '../../src/kernel/random.ts'
-import { alphabetOf, type Charset } from '../../src/tokens/alphabet.ts'
+import { alphabetOf, CHARSETS, type Charset } from '../../src/tokens/alphabet.ts'
 import {
   checksumMatches,
   type FormatInput,
@@ -190,12 +190,33 @@ describe('KnownFormats', () => {
     expect(() => known.refuseClash(parseFormat({ prefix: 'sk_', checksum: false }))).toThrow(FormatClashError)
     expect(() => known.refuseClash(parseFormat({ prefix: 'sk_', length: 60 }))).toThrow(FormatClashError)
     expect(() => known.refuseClash(parseFormat({ prefix: 'sk_live_' }))).toThrow(FormatClashError)
-    // An unprefixed base64url token may begin with sk_ by chance.
-    expect(() => known.refuseClash(parseFormat({ type: 'oauth' }))).toThrow(FormatClashError)
+    // One text in 2^10 would begin with the listed prefix.
+    const short = new KnownFormats([{ prefix: 'ab' }])
+    expect(() =>
+      short.refuseClash(parseFormat({ charset: { alphabet: `ab${'0123456789'}${'CDEFGHIJKLMNOPQRSTUV'}` } })),
+    ).toThrow(FormatClashError)
     expect(() => known.refuseClash(parseFormat({}))).not.toThrow()
     expect(() => known.refuseClash(parseFormat({ prefix: 'sk_' }))).not.toThrow()
     expect(() => known.refuseText('sk_0123456789')).toThrow(FormatClashError)
     expect(() => known.refuseText('other_0123456789')).not.toThrow()
+  })
+
+  it('draws anew what begins with a listed prefix by chance', () => {
+    // A base64url text begins with sk_ once in 2^18; these bytes make the first do so.
+    const format = parseFormat({ type: 'oauth' })
+    expect(() => known.refuseClash(format)).not.toThrow()
+    const unlucky = [...'sk_'].map((symbol) => CHARSETS.base64url.indexOf(symbol))
+    let calls = 0
+    const rigged = {
+      float: () => 0,
+      bytes: (count: number) => {
+        calls += 1
+        return calls === 1 ? Uint8Array.from({ length: count }, (_, i) => unlucky[i] ?? 0) : random.bytes(count)
+      },
+    }
+    const text = known.draw(format, rigged)
+    expect(calls).toBe(2)
+    expect(text).toMatch(/^(?!sk_)[\w-]{64}$/)
   })
 
   it('refuses lists that contradict themselves', () => {

@@ -1,0 +1,57 @@
+// The tour: `npm start`. A real Express service with tokens in a real file, and every answer checked.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { generateSecret, Tokenwright } from 'tokenwright'
+import { FileTokenStore } from 'tokenwright/file'
+import { startService } from './app.ts'
+import { issueTokens } from './issuing.ts'
+import { makeRequests } from './requests.ts'
+import { lookAfterRestart, readBefore } from './restart.ts'
+import { rotateTokens } from './rotation.ts'
+import { Transcript } from './transcript.ts'
+import { showUsage } from './usage.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'tokenwright-tour-'))
+const path = join(folder, 'tokens.db')
+const keys = generateSecret()
+const transcript = new Transcript((line) => console.log(line))
+
+/** A front door on the file. */
+async function open(): Promise<Tokenwright> {
+  const store = await FileTokenStore.open(path)
+  // Every token with this prefix carries a checksum: a mistyped one is refused without a look into the file.
+  return new Tokenwright({ store, keys, formats: [{ prefix: 'sk_live_' }] })
+}
+
+try {
+  transcript.line('tokenwright: the tour')
+  let tokens = await open()
+  let service = await startService(tokens)
+  const texts = await issueTokens(tokens, transcript)
+  await makeRequests({ tokens, service, transcript, texts })
+  await rotateTokens({ tokens, service, transcript, texts })
+  await service.close()
+  const before = await readBefore(tokens)
+  await tokens.close()
+
+  tokens = await open()
+  service = await startService(tokens)
+  await lookAfterRestart({ tokens, service, transcript, texts }, before)
+  await service.close()
+  await showUsage(tokens, transcript)
+  await tokens.close()
+
+  transcript.chapter('Look for token texts where none may be')
+  const files = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'))
+  const leaks = texts.all().filter((text) => files.some((file) => file.includes(text)))
+  transcript.step(`${texts.all().length} texts, in the files of the store`, '0 found', `${leaks.length} found`)
+  const told = texts.all().filter((text) => transcript.text.includes(text))
+  transcript.step(`${texts.all().length} texts, in this transcript`, '0 found', `${told.length} found`)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+transcript.line()
+transcript.line(`${transcript.steps} steps, ${transcript.failed} not as they should be`)
+process.exitCode = transcript.failed === 0 ? 0 : 1
