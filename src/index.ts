@@ -24,7 +24,7 @@ export {
   type ScopeDefinition,
 } from './access/scope-catalog.ts'
 export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
-export type { ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
+export type { ClockSkewedEvent, ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
 export type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 export {
   type IssuingErrorCode,

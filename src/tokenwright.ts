@@ -108,6 +108,9 @@ const OPTIONS = [
   'cacheSize',
 ]
 const CLEANUP_EVERY = 3_600_000
+const SKEW_CHECK_EVERY = 600_000
+/** Clocks that are further apart than this don't agree on deadlines, ms. */
+const MAX_SKEW = 60_000
 const RANKS = ['healthy', 'unknown', 'degraded', 'unhealthy'] as const
 
 /**
@@ -138,6 +141,7 @@ export class Tokenwright {
   readonly #health = new Map<string, () => HealthSource | Promise<HealthSource>>()
   readonly #stopListening: () => void
   #nextCleanup = 0
+  #nextSkewCheck = 0
   #ticking: Promise<TickReport> | undefined
   #closing: Promise<void> | undefined
 
@@ -172,10 +176,7 @@ export class Tokenwright {
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
     this.scheduler = new Scheduler({ clock, interval: options.tickInterval, tick: () => this.tick() })
     this.#stopListening = clock.onJump((event) => events.emit('clock.jumped', event))
-    this.healthSource('store', async () => {
-      await store.time()
-      return { status: 'healthy', reasons: [] }
-    })
+    this.healthSource('store', () => this.#storeHealth())
     this.healthSource('usage', () => this.#usageHealth())
   }
 
@@ -302,6 +303,7 @@ export class Tokenwright {
 
   async #tick(now: number): Promise<TickReport> {
     await this.usage.tick(now)
+    await this.#part('clock check', now, () => this.#checkSkew(now))
     await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
     const warned = await this.#part('expiry warnings', now, () => this.#warnings.tick(now))
     if (this.#retention === undefined || now < this.#nextCleanup) return { warned: warned ?? 0 }
@@ -319,6 +321,27 @@ export class Tokenwright {
       this.events.emit('tick.failed', { part, code: codeOf(error), at })
       return undefined
     }
+  }
+
+  async #storeHealth(): Promise<HealthSource> {
+    const offset = await this.#skew()
+    if (Math.abs(offset) <= MAX_SKEW) return { status: 'healthy', reasons: [] }
+    return { status: 'degraded', reasons: [`its clock is ${Math.round(offset / 1000)} s away from this process's`] }
+  }
+
+  /** How far the store's clock is ahead of this process's, ms. */
+  async #skew(): Promise<number> {
+    const before = this.clock.now()
+    const time = await this.#base.store.time()
+    // Half of the way there and back: what a slow answer adds is no skew.
+    return time - (before + this.clock.now()) / 2
+  }
+
+  async #checkSkew(now: number): Promise<void> {
+    if (now < this.#nextSkewCheck) return
+    const offsetMs = await this.#skew()
+    this.#nextSkewCheck = now + SKEW_CHECK_EVERY
+    if (Math.abs(offsetMs) > MAX_SKEW) this.events.emit('clock.skewed', { offsetMs, at: now })
   }
 
   #usageHealth(): HealthSource {

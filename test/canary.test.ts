@@ -16,13 +16,18 @@ class Outputs {
   readonly texts: string[] = []
 
   add(output: unknown): void {
-    this.texts.push(typeof output === 'string' ? output : inspect(output, { depth: 12, showHidden: true, maxArrayLength: null, maxStringLength: null }))
+    this.texts.push(
+      typeof output === 'string'
+        ? output
+        : inspect(output, { depth: 12, showHidden: true, maxArrayLength: null, maxStringLength: null }),
+    )
     try {
       this.texts.push(JSON.stringify(output) ?? '')
     } catch {
       // What can't be JSON can't leak as JSON.
     }
-    if (output instanceof Error) this.texts.push(String(output), output.stack ?? '', inspect(output.cause, { depth: 12 }))
+    if (output instanceof Error)
+      this.texts.push(String(output), output.stack ?? '', inspect(output.cause, { depth: 12 }))
   }
 
   async attempt(call: () => unknown): Promise<void> {
@@ -38,7 +43,10 @@ class Outputs {
 async function live(store: TokenStore): Promise<{ outputs: Outputs; secrets: string[] }> {
   const outputs = new Outputs()
   const keySecrets = ['canary-key-one-0123456789-abcdefghij-KLMNOP', 'canary-key-two-9876543210-zyxwvutsrq-PONMLK']
-  const keys = [{ id: 'one', secret: keySecrets[0] as string }, { id: 'two', secret: keySecrets[1] as string }]
+  const keys = [
+    { id: 'one', secret: keySecrets[0] as string },
+    { id: 'two', secret: keySecrets[1] as string },
+  ]
   const tokens = new Tokenwright({ store, keys, usage: { record: 'all' }, formats: [{ prefix: 'can_' }] })
   tokens.events.onAny((name, payload) => outputs.add([name, payload]))
   const line = (fields: object, message: string) => outputs.add([fields, message])
@@ -52,7 +60,15 @@ async function live(store: TokenStore): Promise<{ outputs: Outputs; secrets: str
     return token
   }
   const texts = [
-    await made(() => tokens.generate({ service: 'KEY', prefix: 'can_', scopes: ['a:b'], rateLimit: { limit: 2, per: '1h' }, quota: { limit: 5 } })),
+    await made(() =>
+      tokens.generate({
+        service: 'KEY',
+        prefix: 'can_',
+        scopes: ['a:b'],
+        rateLimit: { limit: 2, per: '1h' },
+        quota: { limit: 5 },
+      }),
+    ),
     await made(() => tokens.generate({ service: 'GITHUB', type: 'github' })),
     await made(() => tokens.generate({ service: 'OAUTH', type: 'oauth' })),
     await made(() => tokens.generate({ service: 'JWT', type: 'jwt' })),
@@ -65,7 +81,8 @@ async function live(store: TokenStore): Promise<{ outputs: Outputs; secrets: str
   await outputs.attempt(() => tokens.import({ service: 'CLASH', token: `can_${foreign}` }))
   await outputs.attempt(() => tokens.import({ service: 'SPACE', token: ` ${foreign}` }))
   for (const text of [...texts, foreign]) {
-    for (let i = 0; i < 4; i++) await outputs.attempt(() => tokens.verify(text, { scopes: ['a:b'], tool: 'ping', ip: '10.0.0.1', explain: true }))
+    for (let i = 0; i < 4; i++)
+      await outputs.attempt(() => tokens.verify(text, { scopes: ['a:b'], tool: 'ping', ip: '10.0.0.1', explain: true }))
     await outputs.attempt(() => tokens.verify(`${text}x`, { explain: true }))
     await outputs.attempt(() => tokens.verify(text.slice(1)))
     await outputs.attempt(() => tokens.verify([text]))
@@ -95,8 +112,19 @@ async function live(store: TokenStore): Promise<{ outputs: Outputs; secrets: str
   await outputs.attempt(() => tokens.usage.requests({ limit: 1000 }))
   await outputs.attempt(() => tokens.health())
   await outputs.attempt(() => tokens.list())
-  for (const object of [tokens, tokens.verifier, tokens.generator, tokens.rotator, tokens.registry, tokens.keys, tokens.usage, new Secret(texts[0] as string)]) outputs.add(object)
-  for await (const rows of store.scan?.([tokenKind, keyKind, eventKind, activityKind, requestKind]) ?? []) outputs.add(rows)
+  for (const object of [
+    tokens,
+    tokens.verifier,
+    tokens.generator,
+    tokens.rotator,
+    tokens.registry,
+    tokens.keys,
+    tokens.usage,
+    new Secret(texts[0] as string),
+  ])
+    outputs.add(object)
+  for await (const rows of store.scan?.([tokenKind, keyKind, eventKind, activityKind, requestKind]) ?? [])
+    outputs.add(rows)
   outputs.add(await store.journal({ limit: 1000 }))
   await tokens.close()
   return { outputs, secrets }

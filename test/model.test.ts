@@ -7,7 +7,10 @@ import {
   type Tokenwright,
   TokenwrightError,
 } from '../src/index.ts'
+import { createLink, dataDigest, EMPTY_HEAD, tagEntry } from '../src/stores/journal-link.ts'
 import { type FakeClock, fakeClock } from '../src/testing/index.ts'
+import { KeyRing } from '../src/tokens/key-ring.ts'
+import { tokenKind } from '../src/tokens/record.ts'
 import { START, setUp } from './issuing/fixture.ts'
 
 /**
@@ -36,6 +39,7 @@ interface Token {
   nameless: boolean
 }
 
+const KEYS = 'a secret for the model, 0123456789 abcdefghij'
 const SERVICES = ['A', 'B', 'C']
 const RETENTION = 30 * 86_400_000
 
@@ -114,7 +118,7 @@ describe('the life of tokens', () => {
         const clock: FakeClock = fakeClock({ now: START })
         const store = new Crashing({ clock })
         const model = new Model()
-        const open = () => setUp({ store, retention: false }, clock).tokens
+        const open = () => setUp({ store, keys: KEYS, retention: false }, clock).tokens
         let tokens = open()
         for (const command of commands) {
           tokens = await apply(command, tokens, model, store, clock, open)
@@ -122,6 +126,7 @@ describe('the life of tokens', () => {
         }
         // A fresh process sees the same, and so does one whose caches are cold.
         await check(open(), model, clock.now())
+        await checkJournal(store)
       }),
       { numRuns: 400 },
     )
@@ -240,6 +245,31 @@ async function check(tokens: Tokenwright, model: Model, now: number): Promise<vo
       expect(answer.ok ? 'ok' : answer.code, `${token.service} version ${text.n}`).toBe(expected)
       if (answer.ok) expect(answer.version).toBe(text.n === token.current ? 'current' : 'previous')
     }
+  }
+}
+
+/** Every entry has its tag and its place in the chain, and every revision of every token has its entry. */
+async function checkJournal(store: Crashing): Promise<void> {
+  const key = KeyRing.from(KEYS).subkey('journal')
+  const entries = await store.journal({ limit: 1000 })
+  const link = createLink(key)
+  let head = EMPTY_HEAD
+  const revisions = new Map<string, number>()
+  for (const entry of entries) {
+    const { seq, mac, tag, ...facts } = entry
+    expect(tagEntry(key, facts).tag).toBe(tag)
+    const [linked] = link(head, [{ ...facts, tag }])
+    expect(linked).toMatchObject({ seq, mac })
+    head = { seq, mac }
+    expect(entry.revision).toBe((revisions.get(entry.subject) ?? 0) + 1)
+    revisions.set(entry.subject, entry.revision)
+  }
+  expect(await store.journalHead()).toEqual(head)
+  for (const [id, revision] of revisions) {
+    const stored = await store.get(tokenKind, id)
+    expect(stored?.revision).toBe(revision)
+    const last = entries.findLast((entry) => entry.subject === id)
+    expect(dataDigest(JSON.stringify(stored?.value))).toBe(last?.data)
   }
 }
 

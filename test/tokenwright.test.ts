@@ -129,6 +129,26 @@ describe('Tokenwright', () => {
     expect(events.names()).toContain('clock.jumped')
   })
 
+  it('warns when the clock of the store is more than a minute away', async () => {
+    const { clock } = setUp()
+    const store = new MemoryTokenStore({ clock })
+    let offset = 60_000
+    store.time = () => clock.now() + offset
+    const { tokens, events } = setUp({ store }, clock)
+    await tokens.tick()
+    expect(events.names()).not.toContain('clock.skewed')
+    offset = -60_001
+    await tokens.tick()
+    expect(events.names()).not.toContain('clock.skewed')
+    await clock.advance('10m')
+    await tokens.tick()
+    expect(events.events.find((event) => event.name === 'clock.skewed')?.payload).toMatchObject({ offsetMs: -60_001 })
+    expect(await tokens.health()).toMatchObject({
+      status: 'degraded',
+      reasons: [expect.stringContaining('store: its clock')],
+    })
+  })
+
   it('listeners cannot hurt', async () => {
     const { tokens } = setUp()
     const failures: string[] = []

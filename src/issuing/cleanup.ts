@@ -1,7 +1,9 @@
+import { quotaKind } from '../access/quota.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { type Attribution, checkAttribution, retryStale } from '../stores/commit.ts'
 import type { Foundation } from '../stores/foundation.ts'
+import type { Write } from '../stores/token-store.ts'
 import { activityId, activityKind } from '../stores/usage-rows.ts'
 import { digestKeys } from '../tokens/digest.ts'
 import { endOfToken, RETIRED_RETENTION, tokenKind } from '../tokens/record.ts'
@@ -64,7 +66,8 @@ export class Cleanup {
         reason: token.revoked ? 'revoked' : 'expired',
         digests: token.versions.flatMap((version) => digestKeys(version.digests)),
       }
-      const gone = token.versions.map((v) => ({ kind: activityKind, id: activityId(id, v.n), remove: true as const }))
+      const gone: Write[] = token.versions.map((v) => ({ kind: activityKind, id: activityId(id, v.n), remove: true }))
+      gone.push({ kind: quotaKind, id, remove: true })
       await commits.write(by, [{ kind: tokenKind, id, revision, to: { tombstone }, action: 'token.removed' }], gone)
       events.emit('token.removed', {
         id,

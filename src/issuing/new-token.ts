@@ -2,6 +2,7 @@ import type { Random } from '../kernel/random.ts'
 import type { Write } from '../stores/token-store.ts'
 import { type ActivityRecord, activityId, activityKind } from '../stores/usage-rows.ts'
 import { CHARSETS, sample } from '../tokens/alphabet.ts'
+import { oneDigest } from '../tokens/digest.ts'
 import { previewOf, type TokenFormat } from '../tokens/format.ts'
 import type { KeyRing } from '../tokens/key-ring.ts'
 import type { TokenVersion } from '../tokens/record.ts'
@@ -20,7 +21,7 @@ export function proofOf(
   keys: KeyRing,
   random: Random,
 ): Omit<TokenVersion, keyof Version> {
-  const proof = { preview: previewOf(token.format, text), digests: { [keys.activeId]: keys.digest(text) } }
+  const proof = { preview: previewOf(token.format, text), digests: oneDigest(keys.activeId, keys.digest(text)) }
   if (!token.format.retrievable) return proof
   return { ...proof, sealed: keys.seal(text, sealContext(token.id, n), random) }
 }

@@ -291,6 +291,13 @@ export class Registry {
       const stored = await requireRecord(store, ref)
       const { value: token, id, revision } = stored
       if (token.revoked !== undefined && !options.evenRevoked) throw new TokenRevokedError(token.service, id)
+      if (token.nameReleased && !options.evenRevoked) {
+        throw new TokenStateError(
+          id,
+          `the token '${token.service}' (${id}) has expired, and its name went to another token`,
+          'change that one',
+        )
+      }
       const decided = decide(token)
       if (decided === undefined) return viewOf(stored, clock.now())
       const at = clock.now()

@@ -1,6 +1,6 @@
 import { explain, firstRefusal, missingScopes } from '../access/checks.ts'
+import { checkContext } from '../access/context.ts'
 import { type LimiterFailMode, type LimitRefusal, Limits } from '../access/limits.ts'
-import { parseCost } from '../access/policy-input.ts'
 import type { RateLimiter } from '../access/rate-limiter.ts'
 import type { ScopeCatalog } from '../access/scope-catalog.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
@@ -131,10 +131,11 @@ export class Verifier {
    *
    * @param presented - what the client presented
    * @param context - what the call needs and where it comes from
-   * @throws InvalidInputError for a bad `cost`, `level` or `scopes`; KeyRingMismatchError, KeyInUseError
+   * @throws InvalidInputError for a context with unknown or unusable fields; KeyRingMismatchError, KeyInUseError
    * @event token.denied, store.failed, limiter.failed
    */
   async verify(presented: unknown, context: VerifyContext = NO_CONTEXT): Promise<Verification> {
+    if (context !== NO_CONTEXT) checkContext(context)
     const waiting = this.#base.ready()
     if (waiting !== undefined) {
       try {
@@ -192,7 +193,7 @@ export class Verifier {
     if (this.#logClosed && this.#usage?.requestLogFull && this.#usage.records('ok', risk)) {
       return this.#deny('unavailable', proof, context, now, TRY_AGAIN, risk)
     }
-    const cost = context.cost === undefined ? 1 : parseCost(context.cost)
+    const cost = context.cost ?? 1
     if (policy.policy.rateLimits !== undefined || policy.policy.quota !== undefined) {
       const limited = this.#limits.reserve(proof.memo, token, cost, now)
       if (limited instanceof Promise)

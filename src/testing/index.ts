@@ -5,6 +5,13 @@
  * @module
  */
 
-export { type EventRecorder, recordEvents } from './event-recorder.ts'
-export { type FakeClock, fakeClock } from './fake-clock.ts'
+export {
+  type EventRecorder,
+  EventTimeoutError,
+  type RecordedEvent,
+  recordEvents,
+  type WaitForOptions,
+} from './event-recorder.ts'
+export { type FakeClock, type FakeClockOptions, fakeClock } from './fake-clock.ts'
 export { seededRandom } from './seeded-random.ts'
+export { type StoreFixture, type SuiteExpect, type SuiteTools, tokenStoreSuite } from './token-store-suite.ts'

@@ -305,6 +305,25 @@ describe('scopes, levels, tools and networks', () => {
   })
 })
 
+describe('the context', () => {
+  it.each<[string, object]>([
+    ['a misspelt field', { scope: ['a:b'] }],
+    ['scopes as text', { scopes: 'a:b' }],
+    ['scopes of numbers', { scopes: [1] }],
+    ['an unknown level', { level: 'root' }],
+    ['an inherited level', { level: 'constructor' }],
+    ['an address that is no text', { ip: 7 }],
+    ['an empty tool', { tool: '' }],
+    ['a tool that is no text', { tool: {} }],
+    ['arguments as text', { args: 'x' }],
+    ['a caller that is no text', { caller: 1 }],
+  ])('refuses %s, which would ask for less than it seems to', async (_, context) => {
+    const { tokens } = setUp()
+    const { token } = await tokens.generate({ service: 'A' })
+    await expect(tokens.verify(token, context)).rejects.toThrow(InvalidInputError)
+  })
+})
+
 describe('limits', () => {
   it('lets exactly 10 of 100 parallel calls through a limit of 10', async () => {
     const { tokens } = setUp()
