@@ -10,7 +10,7 @@ import type { KnownFormats } from '../tokens/known-formats.ts'
 import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import type { AddedDigests } from './added-digests.ts'
 import type { IssuingEvents } from './events.ts'
-import { furtherKeys, Proof, ProofCache, TokenMemo, versionOf } from './proof.ts'
+import { furtherKeys, Proof, ProofCache, TokenMemo, versionOf, versionUnder } from './proof.ts'
 
 /** Why a string proves nothing. */
 export type Unproved = 'malformed' | 'unknown' | 'unavailable'
@@ -116,11 +116,12 @@ export class Prover {
     active: string,
     now: number,
   ): Proof | Unproved {
-    const version = versionOf(stored.value, matched)
+    const { activeId } = this.#base.keys
+    const version = versionUnder(stored.value, activeId, active) ?? versionOf(stored.value, matched)
     if (version === undefined) return 'unknown'
     const proof = new Proof(stored, version, cell, this.#memo(stored.id, cell), this.#catalog, this.#limits, now)
     this.#proofs.set(key, proof)
-    const earned = version.state !== 'retired' && version.digests[this.#base.keys.activeId] === undefined
+    const earned = version.state !== 'retired' && version.digests[activeId] === undefined
     if (earned) this.#addedDigests.add(stored.id, version.n, active)
     return proof
   }

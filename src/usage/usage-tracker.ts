@@ -117,6 +117,8 @@ export class UsageTracker {
   readonly #log: RequestLog
   readonly #interval: number
   #counters = new Map<string, UsageCounter>()
+  /** The counter that each token asked for last: a token's calls are mostly alike, and its id is hashed already. */
+  #latest = new Map<string, UsageCounter>()
   #unsent: { id: string; increments: UsageIncrement[] }[] = []
   #droppedCalls = 0
   #toldCalls = 0
@@ -158,6 +160,16 @@ export class UsageTracker {
   /** The counter of a token's calls in the hour of `now`; `undefined` when the buffer is full. */
   counter(token: string, version: number, tool: string, outcome: string, now: number): UsageCounter | undefined {
     const hour = now - (now % HOUR)
+    const latest = this.#latest.get(token)
+    if (
+      latest !== undefined &&
+      latest.hour === hour &&
+      latest.outcome === outcome &&
+      latest.tool === tool &&
+      latest.version === version
+    ) {
+      return latest
+    }
     const key = `${token}\n${version}\n${hour}\n${tool}\n${outcome}`
     let counter = this.#counters.get(key)
     if (counter === undefined) {
@@ -168,6 +180,7 @@ export class UsageTracker {
       counter = new UsageCounter(token, version, hour, tool, outcome)
       this.#counters.set(key, counter)
     }
+    this.#latest.set(token, counter)
     return counter
   }
 
@@ -287,6 +300,7 @@ export class UsageTracker {
     this.#lastFlush = now
     const counters = [...this.#counters.values()]
     this.#counters = new Map()
+    this.#latest = new Map()
     for (const counter of counters) counter.live = false
     for (let i = 0; i < counters.length; i += BATCH) {
       // The id stays with its batch through every retry, so that a lost answer is never counted twice.
