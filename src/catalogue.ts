@@ -17,9 +17,17 @@ export interface TickFailedEvent {
   readonly at: number
 }
 
+/** This process's clock and the store's are more than a minute apart: deadlines will not agree among processes. */
+export interface ClockSkewedEvent {
+  /** The store's time less this process's, ms. */
+  readonly offsetMs: number
+  readonly at: number
+}
+
 /** Every event that `tokens.events` emits, by its name. */
 export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents {
   'clock.jumped': ClockJumpedEvent
+  'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
 }
 

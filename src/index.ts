@@ -24,7 +24,8 @@ export {
   type ScopeDefinition,
 } from './access/scope-catalog.ts'
 export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
-export type { ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
+export type { ClockSkewedEvent, ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
+export type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 export {
   type IssuingErrorCode,
   ServiceExistsError,
@@ -61,14 +62,13 @@ export {
 export { KeyManager, type KeyStatus, type KeyUse, type RekeyReport } from './issuing/key-manager.ts'
 export type { TokenRef } from './issuing/lookup.ts'
 export {
-  type CleanupReport,
   type ListInput,
   Registry,
   type RevokeOptions,
   type RevokeTarget,
-  type TokenFilter,
   type UpdateInput,
 } from './issuing/registry.ts'
+export type { TokenFilter } from './issuing/token-filter.ts'
 export { type FailMode, Verifier, type VerifierOptions, type VerifierSettings } from './issuing/verifier.ts'
 export { AtomicWriteError, type AtomicWriteOptions, writeFileAtomic } from './kernel/atomic-file.ts'
 export type { Json, JsonObject } from './kernel/bytes.ts'

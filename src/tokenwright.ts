@@ -2,6 +2,7 @@ import type { RateLimiter } from './access/rate-limiter.ts'
 import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
 import { Scheduler } from './automation/scheduler.ts'
 import type { TokenEvents } from './catalogue.ts'
+import type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 import { ExpiryWarnings } from './issuing/expiry-warnings.ts'
 import {
   type GenerateDefaults,
@@ -13,7 +14,6 @@ import {
 import { KeyManager } from './issuing/key-manager.ts'
 import type { TokenRef } from './issuing/lookup.ts'
 import {
-  type CleanupReport,
   type ListInput,
   Registry,
   type RevokeOptions,
@@ -24,7 +24,7 @@ import { type FailMode, Verifier } from './issuing/verifier.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Duration, parseDuration } from './kernel/duration.ts'
 import { Emitter } from './kernel/emitter.ts'
-import { codeOf, InvalidInputError } from './kernel/errors.ts'
+import { abbreviated, codeOf, InvalidInputError } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
 import type { Random } from './kernel/random.ts'
 import { type Rotated, type RotateOptions, Rotator } from './rotation/rotator.ts'
@@ -108,6 +108,9 @@ const OPTIONS = [
   'cacheSize',
 ]
 const CLEANUP_EVERY = 3_600_000
+const SKEW_CHECK_EVERY = 600_000
+/** Clocks that are further apart than this don't agree on deadlines, ms. */
+const MAX_SKEW = 60_000
 const RANKS = ['healthy', 'unknown', 'degraded', 'unhealthy'] as const
 
 /**
@@ -138,6 +141,7 @@ export class Tokenwright {
   readonly #health = new Map<string, () => HealthSource | Promise<HealthSource>>()
   readonly #stopListening: () => void
   #nextCleanup = 0
+  #nextSkewCheck = 0
   #ticking: Promise<TickReport> | undefined
   #closing: Promise<void> | undefined
 
@@ -172,10 +176,7 @@ export class Tokenwright {
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
     this.scheduler = new Scheduler({ clock, interval: options.tickInterval, tick: () => this.tick() })
     this.#stopListening = clock.onJump((event) => events.emit('clock.jumped', event))
-    this.healthSource('store', async () => {
-      await store.time()
-      return { status: 'healthy', reasons: [] }
-    })
+    this.healthSource('store', () => this.#storeHealth())
     this.healthSource('usage', () => this.#usageHealth())
   }
 
@@ -230,7 +231,7 @@ export class Tokenwright {
   }
 
   /** Removes what ended long ago: {@link Registry.cleanup}. */
-  cleanup(options?: Attribution & { readonly retention?: Duration | undefined }): Promise<CleanupReport> {
+  cleanup(options?: CleanupOptions): Promise<CleanupReport> {
     return this.registry.cleanup(options)
   }
 
@@ -256,7 +257,7 @@ export class Tokenwright {
    */
   healthSource(name: string, source: () => HealthSource | Promise<HealthSource>): void {
     if (this.#health.has(name))
-      throw new InvalidInputError('name', `'${name.slice(0, 64)}' is taken`, 'choose another name')
+      throw new InvalidInputError('name', `'${abbreviated(name)}' is taken`, 'choose another name')
     this.#health.set(name, source)
   }
 
@@ -302,6 +303,7 @@ export class Tokenwright {
 
   async #tick(now: number): Promise<TickReport> {
     await this.usage.tick(now)
+    await this.#part('clock check', now, () => this.#checkSkew(now))
     await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
     const warned = await this.#part('expiry warnings', now, () => this.#warnings.tick(now))
     if (this.#retention === undefined || now < this.#nextCleanup) return { warned: warned ?? 0 }
@@ -319,6 +321,27 @@ export class Tokenwright {
       this.events.emit('tick.failed', { part, code: codeOf(error), at })
       return undefined
     }
+  }
+
+  async #storeHealth(): Promise<HealthSource> {
+    const offset = await this.#skew()
+    if (Math.abs(offset) <= MAX_SKEW) return { status: 'healthy', reasons: [] }
+    return { status: 'degraded', reasons: [`its clock is ${Math.round(offset / 1000)} s away from this process's`] }
+  }
+
+  /** How far the store's clock is ahead of this process's, ms. */
+  async #skew(): Promise<number> {
+    const before = this.clock.now()
+    const time = await this.#base.store.time()
+    // Half of the way there and back: what a slow answer adds is no skew.
+    return time - (before + this.clock.now()) / 2
+  }
+
+  async #checkSkew(now: number): Promise<void> {
+    if (now < this.#nextSkewCheck) return
+    const offsetMs = await this.#skew()
+    this.#nextSkewCheck = now + SKEW_CHECK_EVERY
+    if (Math.abs(offsetMs) > MAX_SKEW) this.events.emit('clock.skewed', { offsetMs, at: now })
   }
 
   #usageHealth(): HealthSource {

@@ -1,5 +1,4 @@
-import { InvalidInputError } from '../kernel/errors.ts'
-import { LEVELS, type Policy } from '../tokens/policy.ts'
+import { LEVELS, type Level, type Policy } from '../tokens/policy.ts'
 import type { CheckStep, DenialCode, VerifyContext } from '../tokens/verification.ts'
 import { compileIpRules, type IpRules } from './network.ts'
 import type { ScopeCatalog } from './scope-catalog.ts'
@@ -157,10 +156,8 @@ export function compilePolicy(policy: Policy, catalog: ScopeCatalog | undefined)
   return fresh
 }
 
-function rankOf(level: string): number {
-  const rank = level === 'standard' ? 1 : level === 'read_only' ? 0 : level === 'admin' ? 2 : -1
-  if (rank === -1) throw new InvalidInputError('level', 'is not a level', `use one of ${LEVELS.join(', ')}`)
-  return rank
+function rankOf(level: Level): number {
+  return level === 'standard' ? 1 : level === 'read_only' ? 0 : 2
 }
 
 function hasAll(granted: ScopeSet, wanted: readonly string[]): boolean {

@@ -38,8 +38,10 @@ export interface LimitsOptions {
   /** Shared with other processes; absent = this process's own. */
   readonly limiter: RateLimiter | undefined
   readonly failMode: LimiterFailMode
-  /** Told when the shared limiter or the store of quotas failed. */
-  readonly onFailure: (error: unknown) => void
+  /** Told when the shared limiter failed. */
+  readonly onLimiterFailure: (error: unknown) => void
+  /** Told when the store of quotas failed. */
+  readonly onStoreFailure: (error: unknown) => void
 }
 
 /** Where the rate limits of a call were taken from, and so where they go back to. */
@@ -53,7 +55,8 @@ export class Limits {
   readonly #shared: RateLimiter | undefined
   readonly #quotas: QuotaBlocks
   readonly #failMode: LimiterFailMode
-  readonly #onFailure: (error: unknown) => void
+  readonly #onLimiterFailure: (error: unknown) => void
+  readonly #onStoreFailure: (error: unknown) => void
   readonly #clock: Clock
 
   /** @param options - store, time, randomness, the shared limiter and what to do when it fails */
@@ -61,9 +64,10 @@ export class Limits {
     const { store, clock, random } = options
     this.#local = new LocalRateLimiter({ clock })
     this.#shared = options.limiter
-    this.#quotas = new QuotaBlocks({ store, clock, random, onError: options.onFailure })
+    this.#quotas = new QuotaBlocks({ store, clock, random, onError: options.onStoreFailure })
     this.#failMode = options.failMode
-    this.#onFailure = options.onFailure
+    this.#onLimiterFailure = options.onLimiterFailure
+    this.#onStoreFailure = options.onStoreFailure
     this.#clock = clock
   }
 
@@ -113,7 +117,7 @@ export class Limits {
       if (!reservation.granted) return { code: 'rate_limited', retryAfterMs: reservation.retryAfterMs }
       taken = reservation
     } catch (error) {
-      this.#onFailure(error)
+      this.#onLimiterFailure(error)
       if (this.#failMode === 'closed') return UNAVAILABLE
       memo.shared = undefined
       if (this.#failMode === 'local') {
@@ -146,7 +150,7 @@ export class Limits {
       (granted) => (granted ? undefined : this.#refuseQuota(memo, token, cost, taken)),
       (error: unknown) => {
         this.#giveBack(memo, token, cost, taken)
-        this.#onFailure(error)
+        this.#onStoreFailure(error)
         return UNAVAILABLE
       },
     )
@@ -166,7 +170,7 @@ export class Limits {
       return
     }
     const given = this.#shared?.giveBack(taken)
-    if (given instanceof Promise) given.catch(this.#onFailure)
+    if (given instanceof Promise) given.catch(this.#onLimiterFailure)
   }
 
   #slot(memo: TokenLimits, id: string, limits: readonly RateLimit[], now: number): LimitSlot {

@@ -74,14 +74,6 @@ export function parseLevel(value: unknown): Level {
   return value as Level
 }
 
-/** Checks the units that a call costs: a whole number from 0. */
-export function parseCost(value: unknown): number {
-  if (!Number.isSafeInteger(value) || (value as number) < 0) {
-    throw new InvalidInputError('cost', 'must be a whole number from 0', 'leave it out for 1')
-  }
-  return value as number
-}
-
 function pick<I, T>(input: I | null | undefined, before: T | undefined, cleared: T, parse: (value: I) => T): T {
   if (input === undefined) return before ?? cleared
   return input === null ? cleared : parse(input)

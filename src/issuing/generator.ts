@@ -10,7 +10,7 @@ import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import { ABOUT_FIELDS, type AboutInput, checkName, parseAbout } from '../tokens/about.ts'
 import { isPrintable } from '../tokens/alphabet.ts'
-import { type ForeignDigest, parseForeignDigest } from '../tokens/digest.ts'
+import { type ForeignDigest, oneDigest, parseForeignDigest } from '../tokens/digest.ts'
 import {
   type FormatInput,
   hasSignedForm,
@@ -21,7 +21,15 @@ import {
   type TokenFormat,
 } from '../tokens/format.ts'
 import { KnownFormats } from '../tokens/known-formats.ts'
-import { endOfToken, type TokenLifetime, type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record.ts'
+import {
+  endOfToken,
+  internLifetime,
+  newRecord,
+  type TokenLifetime,
+  type TokenRecord,
+  type TokenVersion,
+  tokenKind,
+} from '../tokens/record.ts'
 import type { TokenView } from '../tokens/token-view.ts'
 import type { Version } from '../tokens/versions.ts'
 import { viewOf } from '../tokens/view.ts'
@@ -123,7 +131,7 @@ export class Generator {
     const draft = this.#draft(options, format)
     const text = this.#formats.draw(format, this.#base.random)
     const { keys, random } = this.#base
-    const record = await this.#create(draft, { ...proofOf(text, draft, 1, keys, random) }, input, false)
+    const record = await this.#create(draft, proofOf(text, draft, 1, keys, random), input, false)
     return { token: text, record }
   }
 
@@ -157,7 +165,7 @@ export class Generator {
       if (format.retrievable)
         throw new InvalidInputError('retrievable', 'needs the token itself', 'import by token, or leave it out')
       const { id, digest } = parseForeignDigest(input.digest as ForeignDigest)
-      proof = { preview: '', digests: { [id]: digest } }
+      proof = { preview: '', digests: oneDigest(id, digest) }
     }
     const createdAt = input.createdAt === undefined ? clock.now() : parseInstant('createdAt', input.createdAt)
     if (createdAt > clock.now()) throw new InvalidInputError('createdAt', 'is in the future', 'leave it out for now')
@@ -169,7 +177,7 @@ export class Generator {
     const lifetime = parseLifetime(options, undefined, clock)
     const about = parseAbout(options, undefined)
     return {
-      id: newTokenId(random),
+      id: newTokenId(random, clock.now()),
       service: checkName('service', options.service, 128),
       format,
       policy: parsePolicy(options, undefined, this.#catalog),
@@ -189,8 +197,7 @@ export class Generator {
     const { actor, reason } = checkAttribution(by)
     await this.#base.ready()
     const { service, id, createdAt } = draft
-    const version = { n: 1, state: 'current' as const, createdAt, ...proof }
-    const value: TokenRecord = { ...draft, versions: [version] }
+    const value = newRecord(draft, proof)
     const action = imported ? 'token.imported' : 'token.generated'
     for (let attempt = 1; ; attempt++) {
       const holder = await store.find(tokenKind, 'service', [service])
@@ -253,7 +260,7 @@ export function parseLifetime(
     lifetime.expiresAt = parseInstant('expiresAt', input.expiresAt, { after: clock.now() })
   if (input.grace === null) delete lifetime.grace
   else if (input.grace !== undefined) lifetime.grace = parseDuration('grace', input.grace, { allowZero: true })
-  return Object.keys(lifetime).length === 0 ? undefined : lifetime
+  return Object.keys(lifetime).length === 0 ? undefined : internLifetime(lifetime)
 }
 
 const FORM_FIELDS = ['type', 'prefix', 'length', 'charset', 'checksum', 'retrievable', 'allowWeak']

@@ -1,4 +1,4 @@
-import { InvalidInputError } from '../kernel/errors.ts'
+import { abbreviated, InvalidInputError } from '../kernel/errors.ts'
 import type { Stored } from '../kernel/kind.ts'
 import type { TokenStore } from '../stores/token-store.ts'
 import { type TokenRecord, tokenKind } from '../tokens/record.ts'
@@ -28,9 +28,8 @@ export async function readToken(store: TokenStore, ref: TokenRef): Promise<Store
  */
 export async function requireRecord(store: TokenStore, ref: TokenRef): Promise<Stored<TokenRecord>> {
   const found = await readToken(store, ref)
-  if (found === undefined)
-    throw new TokenNotFoundError(
-      typeof ref === 'string' ? `of the service '${ref.slice(0, 64)}'` : `with the id '${ref.id.slice(0, 64)}'`,
-    )
-  return found
+  if (found !== undefined) return found
+  throw new TokenNotFoundError(
+    typeof ref === 'string' ? `of the service '${abbreviated(ref)}'` : `with the id '${abbreviated(ref.id)}'`,
+  )
 }

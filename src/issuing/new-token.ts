@@ -2,14 +2,20 @@ import type { Random } from '../kernel/random.ts'
 import type { Write } from '../stores/token-store.ts'
 import { type ActivityRecord, activityId, activityKind } from '../stores/usage-rows.ts'
 import { CHARSETS, sample } from '../tokens/alphabet.ts'
+import { oneDigest } from '../tokens/digest.ts'
 import { previewOf, type TokenFormat } from '../tokens/format.ts'
 import type { KeyRing } from '../tokens/key-ring.ts'
 import type { TokenVersion } from '../tokens/record.ts'
 import type { Version } from '../tokens/versions.ts'
 
-/** A fresh token id: `tok_` and 95 random bits. Public, no secret. */
-export function newTokenId(random: Random): string {
-  return `tok_${sample(CHARSETS.alphanumeric, 16, random)}`
+/**
+ * A fresh token id: `tok_`, the time in base62, and 59 random bits. Public, no secret. Ids rise with time, so that
+ * whatever a store keeps in order of ids grows at its end.
+ */
+export function newTokenId(random: Random, now: number): string {
+  let time = ''
+  for (let rest = now; time.length < 8; rest = Math.floor(rest / 62)) time = CHARSETS.alphanumeric[rest % 62] + time
+  return `tok_${time}${sample(CHARSETS.alphanumeric, 10, random)}`
 }
 
 /** What a version keeps of its text: a digest, a preview, and a sealed copy if the token is retrievable. */
@@ -20,7 +26,7 @@ export function proofOf(
   keys: KeyRing,
   random: Random,
 ): Omit<TokenVersion, keyof Version> {
-  const proof = { preview: previewOf(token.format, text), digests: { [keys.activeId]: keys.digest(text) } }
+  const proof = { preview: previewOf(token.format, text), digests: oneDigest(keys.activeId, keys.digest(text)) }
   if (!token.format.retrievable) return proof
   return { ...proof, sealed: keys.seal(text, sealContext(token.id, n), random) }
 }

@@ -148,6 +148,16 @@ export function furtherKeys(keys: KeyRing, text: string, now: number): string[] 
   return [...keys.otherDigests(text, now).map((other) => other.digest), ...importedKeys(text)]
 }
 
+/** The version of a record that has this digest under this key. */
+export function versionUnder(record: TokenRecord, keyId: string, digest: string): TokenVersion | undefined {
+  const { versions } = record
+  for (let i = versions.length - 1; i >= 0; i--) {
+    const version = versions[i] as TokenVersion
+    if (version.digests[keyId] === digest) return version
+  }
+  return undefined
+}
+
 /** The version of a record that one of these digest keys belongs to. */
 export function versionOf(record: TokenRecord, keys: readonly string[]): TokenVersion | undefined {
   return record.versions.find((version) => digestKeys(version.digests).some((key) => keys.includes(key)))

@@ -1,38 +1,26 @@
 import { POLICY_FIELDS, type PolicyInput, parsePolicy } from '../access/policy-input.ts'
 import type { ScopeCatalog } from '../access/scope-catalog.ts'
-import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { Stored } from '../kernel/kind.ts'
 import { type Attribution, checkAttribution, retryStale } from '../stores/commit.ts'
 import { Foundation } from '../stores/foundation.ts'
-import type { ListQuery, Page } from '../stores/token-store.ts'
-import { activityId, activityKind } from '../stores/usage-rows.ts'
+import type { Page } from '../stores/token-store.ts'
 import { ABOUT_FIELDS, type AboutInput, parseAbout } from '../tokens/about.ts'
-import { digestKeys } from '../tokens/digest.ts'
-import type { TokenType } from '../tokens/format.ts'
-import type { Level } from '../tokens/policy.ts'
-import { endOfToken, RETIRED_RETENTION, type TokenOrder, type TokenRecord, tokenKind } from '../tokens/record.ts'
+import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import type { TokenView } from '../tokens/token-view.ts'
-import { lastEnd, prune, retire, settle } from '../tokens/versions.ts'
+import { retire } from '../tokens/versions.ts'
 import { viewOf } from '../tokens/view.ts'
+import { Cleanup, type CleanupOptions, type CleanupReport } from './cleanup.ts'
 import { TokenNotFoundError, TokenRevokedError, TokenStateError } from './errors.ts'
 import type { IssuingEvents } from './events.ts'
 import { type IssuingOptions, type LifetimeInput, parseLifetime } from './generator.ts'
 import { readToken, requireRecord, type TokenRef } from './lookup.ts'
 import { findByText } from './proof.ts'
+import { matches, rangeFor, type TokenFilter } from './token-filter.ts'
 
 /** What may be changed of a token. An absent field keeps what is there, `null` clears it. */
 export interface UpdateInput extends PolicyInput, LifetimeInput, AboutInput, Attribution {}
-
-/** Which tokens a list or a bulk revocation is about. */
-export interface TokenFilter {
-  readonly owner?: string | undefined
-  readonly tag?: string | undefined
-  readonly level?: Level | undefined
-  readonly type?: TokenType | undefined
-  readonly status?: 'active' | 'disabled' | 'revoked' | 'expired' | undefined
-}
 
 /** A page of a list. */
 export interface ListInput extends TokenFilter {
@@ -58,16 +46,6 @@ export interface RevokeOptions extends Attribution {
   readonly version?: number | undefined
 }
 
-/** What a cleanup did. */
-export interface CleanupReport {
-  /** Tokens removed for good. */
-  readonly removed: number
-  /** Tokens whose old versions were put away. */
-  readonly tidied: number
-  /** Whether there is more to do; call again. */
-  readonly more: boolean
-}
-
 /** Records read for one page of a list, at most. */
 const PAGE_READS = 1000
 
@@ -83,11 +61,13 @@ const PAGE_READS = 1000
 export class Registry {
   readonly #base: Foundation<IssuingEvents>
   readonly #catalog: ScopeCatalog | undefined
+  readonly #cleanup: Cleanup
 
   /** @param options - store, keys and, if wanted, the known scopes */
   constructor(options: IssuingOptions) {
     this.#base = Foundation.of(options)
     this.#catalog = options.scopes
+    this.#cleanup = new Cleanup(this.#base)
   }
 
   /**
@@ -244,20 +224,8 @@ export class Registry {
    * @param options - `retention`: how long ended tokens stay. Default 30 days
    * @event token.removed
    */
-  async cleanup(options: Attribution & { readonly retention?: Duration | undefined } = {}): Promise<CleanupReport> {
-    checkFields('options', options, ['actor', 'reason', 'retention'])
-    const by = checkAttribution(options)
-    const retention = parseDuration('retention', options.retention ?? RETIRED_RETENTION, { allowZero: true })
-    const now = this.#base.clock.now()
-    await this.#base.ready()
-    const limit = 250
-    const due = await this.#base.store.list(tokenKind, { index: 'removable', to: now - retention + 1, limit })
-    let removed = 0
-    for (const { id } of due.items) if (await this.#remove(id, by, now - retention)) removed += 1
-    const untidy = await this.#base.store.list(tokenKind, { index: 'housekeeping', to: now + 1, limit })
-    let tidied = 0
-    for (const { id } of untidy.items) if (await this.#tidy(id, by, now)) tidied += 1
-    return { removed, tidied, more: due.cursor !== undefined || untidy.cursor !== undefined }
+  cleanup(options: CleanupOptions = {}): Promise<CleanupReport> {
+    return this.#cleanup.run(options)
   }
 
   async #revokeWhere(
@@ -323,6 +291,13 @@ export class Registry {
       const stored = await requireRecord(store, ref)
       const { value: token, id, revision } = stored
       if (token.revoked !== undefined && !options.evenRevoked) throw new TokenRevokedError(token.service, id)
+      if (token.nameReleased && !options.evenRevoked) {
+        throw new TokenStateError(
+          id,
+          `the token '${token.service}' (${id}) has expired, and its name went to another token`,
+          'change that one',
+        )
+      }
       const decided = decide(token)
       if (decided === undefined) return viewOf(stored, clock.now())
       const at = clock.now()
@@ -340,70 +315,4 @@ export class Registry {
       return viewOf(changed as Stored<TokenRecord>, at)
     })
   }
-
-  async #remove(id: string, by: Attribution, before: number): Promise<boolean> {
-    const { store, commits, clock, events } = this.#base
-    return retryStale(async () => {
-      const stored = await store.get(tokenKind, id)
-      if (stored === undefined || endOfToken(stored.value) > before) return false
-      const { value: token, revision } = stored
-      const at = clock.now()
-      const tombstone = {
-        endedAt: endOfToken(token),
-        reason: token.revoked ? 'revoked' : 'expired',
-        digests: token.versions.flatMap((version) => digestKeys(version.digests)),
-      }
-      const gone = token.versions.map((v) => ({ kind: activityKind, id: activityId(id, v.n), remove: true as const }))
-      await commits.write(by, [{ kind: tokenKind, id, revision, to: { tombstone }, action: 'token.removed' }], gone)
-      events.emit('token.removed', {
-        id,
-        service: token.service,
-        at,
-        ...(by.actor !== undefined && { actor: by.actor }),
-      })
-      return true
-    })
-  }
-
-  async #tidy(id: string, by: Attribution, now: number): Promise<boolean> {
-    const { store, commits } = this.#base
-    return retryStale(async () => {
-      const stored = await store.get(tokenKind, id)
-      if (stored === undefined) return false
-      const { value: token, revision } = stored
-      const versions = prune(settle(token.versions, token.lifetime, now), now, RETIRED_RETENTION)
-      if (versions === token.versions) return false
-      await commits.write(by, [
-        { kind: tokenKind, id, revision, to: { value: { ...token, versions } }, action: 'token.tidied' },
-      ])
-      return true
-    })
-  }
-}
-
-function rangeFor(
-  filter: TokenFilter,
-  order: 'created' | 'rotated' | 'ends',
-  now: number,
-): Omit<ListQuery<TokenOrder>, 'limit'> {
-  if (order !== 'created') return { index: order }
-  if (filter.owner !== undefined) return { index: 'owner', in: filter.owner }
-  if (filter.tag !== undefined) return { index: 'tag', in: filter.tag }
-  if (filter.status === 'expired') return { index: 'removable', to: now + 1 }
-  if (filter.status !== undefined && filter.status !== 'active') return { index: 'status', in: filter.status }
-  if (filter.type !== undefined) return { index: 'type', in: filter.type }
-  if (filter.level !== undefined) return { index: 'level', in: filter.level }
-  if (filter.status !== undefined) return { index: 'status', in: filter.status }
-  return { index: 'created' }
-}
-
-function matches(token: TokenRecord, filter: TokenFilter, now: number): boolean {
-  if (filter.owner !== undefined && token.about?.owner !== filter.owner) return false
-  if (filter.tag !== undefined && !token.about?.tags?.includes(filter.tag)) return false
-  if (filter.level !== undefined && token.policy.level !== filter.level) return false
-  if (filter.type !== undefined && token.format.type !== filter.type) return false
-  if (filter.status === undefined) return true
-  const expired = token.revoked === undefined && now >= lastEnd(token.versions, token.lifetime)
-  const status = token.revoked ? 'revoked' : expired ? 'expired' : token.disabled ? 'disabled' : 'active'
-  return status === filter.status
 }

@@ -1,25 +1,24 @@
-import { hash } from 'node:crypto'
 import { explain, firstRefusal, missingScopes } from '../access/checks.ts'
+import { checkContext } from '../access/context.ts'
 import { type LimiterFailMode, type LimitRefusal, Limits } from '../access/limits.ts'
-import { parseCost } from '../access/policy-input.ts'
 import type { RateLimiter } from '../access/rate-limiter.ts'
 import type { ScopeCatalog } from '../access/scope-catalog.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { codeOf, InvalidInputError } from '../kernel/errors.ts'
-import type { MaybePromise, Stored } from '../kernel/kind.ts'
+import { checkFields } from '../kernel/fields.ts'
+import type { MaybePromise } from '../kernel/kind.ts'
 import { Foundation } from '../stores/foundation.ts'
 import { KeyInUseError, KeyRingMismatchError } from '../stores/key-check.ts'
-import type { Cell } from '../stores/token-store.ts'
 import { callFacts, type DenialDetails, DeniedAnswer, VerifiedAnswer } from '../tokens/answer.ts'
-import { hasSignedForm, isWellFormed, MAX_SIGNED_LENGTH } from '../tokens/format.ts'
 import { KnownFormats } from '../tokens/known-formats.ts'
-import { RETIRED_RETENTION, type TokenRecord, tokenKind } from '../tokens/record.ts'
+import { RETIRED_RETENTION } from '../tokens/record.ts'
 import type { DenialCode, Verification, VerifyContext } from '../tokens/verification.ts'
 import type { UsageTracker } from '../usage/usage-tracker.ts'
 import { AddedDigests } from './added-digests.ts'
 import type { IssuingEvents } from './events.ts'
 import type { IssuingOptions } from './generator.ts'
-import { furtherKeys, Proof, ProofCache, TokenMemo, versionOf } from './proof.ts'
+import { Proof } from './proof.ts'
+import { Prover, type Unproved } from './prover.ts'
 
 /** What a verifier does when something that it needs doesn't answer. Each case emits an event. */
 export interface FailMode {
@@ -51,8 +50,8 @@ export interface VerifierSettings {
 export type VerifierOptions = IssuingOptions & VerifierSettings
 
 const NO_CONTEXT: VerifyContext = Object.freeze({})
-/** What a client is told to wait when the store or the limiter doesn't answer, ms. */
-const UNAVAILABLE_RETRY = 1000
+/** What a client is told to wait when the store or the limiter doesn't answer. */
+const TRY_AGAIN: DenialDetails = Object.freeze({ retryAfterMs: 1000 })
 
 /**
  * Answers whether a string may do something, from here, now.
@@ -73,14 +72,9 @@ export class Verifier {
   readonly addedDigests: AddedDigests
   readonly #base: Foundation<IssuingEvents>
   readonly #catalog: ScopeCatalog | undefined
-  readonly #formats: KnownFormats
   readonly #usage: UsageTracker | undefined
   readonly #limits: Limits
-  readonly #proofs: ProofCache
-  readonly #memos = new Map<string, TokenMemo>()
-  readonly #cacheSize: number
-  readonly #stale: boolean
-  readonly #staleIfError: number
+  readonly #prover: Prover
   readonly #logClosed: boolean
 
   /**
@@ -91,8 +85,8 @@ export class Verifier {
     const base: Foundation<IssuingEvents> = Foundation.of(options)
     this.#base = base
     this.#catalog = options.scopes
-    this.#formats = options.formats instanceof KnownFormats ? options.formats : new KnownFormats(options.formats)
     this.#usage = options.usage
+    checkFields('failMode', options.failMode ?? {}, ['store', 'staleIfError', 'limiter', 'requestLog'])
     const {
       store = 'closed',
       staleIfError = '5m',
@@ -102,14 +96,12 @@ export class Verifier {
     choose('failMode.store', store, ['closed', 'stale'])
     choose('failMode.requestLog', requestLog, ['drop', 'closed'])
     choose('failMode.limiter', limiterMode, ['closed', 'local', 'open'])
-    this.#stale = store === 'stale'
-    this.#staleIfError = parseDuration('failMode.staleIfError', staleIfError, { min: 1000 })
+    const staleFor = parseDuration('failMode.staleIfError', staleIfError, { min: 1000 })
     this.#logClosed = requestLog === 'closed'
-    const size = options.cacheSize ?? 65_536
-    if (!Number.isInteger(size) || size < 2)
+    const cacheSize = options.cacheSize ?? 65_536
+    if (!Number.isInteger(cacheSize) || cacheSize < 2) {
       throw new InvalidInputError('cacheSize', 'must be a whole number from 2', 'leave it out for 65536')
-    this.#cacheSize = size
-    this.#proofs = new ProofCache(size)
+    }
     const { clock, random } = base
     this.#limits = new Limits({
       store: base.store,
@@ -117,10 +109,21 @@ export class Verifier {
       random,
       limiter: options.limiter,
       failMode: limiterMode,
-      onFailure: (error) =>
+      onLimiterFailure: (error) =>
         base.events.emit('limiter.failed', { code: codeOf(error), mode: limiterMode, at: clock.now() }),
+      onStoreFailure: (error) =>
+        base.events.emit('store.failed', { code: codeOf(error), stale: false, at: clock.now() }),
     })
     this.addedDigests = new AddedDigests(base)
+    this.#prover = new Prover({
+      base,
+      formats: options.formats instanceof KnownFormats ? options.formats : new KnownFormats(options.formats),
+      catalog: this.#catalog,
+      limits: this.#limits,
+      addedDigests: this.addedDigests,
+      cacheSize,
+      staleIfError: store === 'stale' ? staleFor : 0,
+    })
   }
 
   /**
@@ -128,20 +131,21 @@ export class Verifier {
    *
    * @param presented - what the client presented
    * @param context - what the call needs and where it comes from
-   * @throws InvalidInputError for a bad `cost`, `level` or `scopes`; KeyRingMismatchError, KeyInUseError
+   * @throws InvalidInputError for a context with unknown or unusable fields; KeyRingMismatchError, KeyInUseError
    * @event token.denied, store.failed, limiter.failed
    */
   async verify(presented: unknown, context: VerifyContext = NO_CONTEXT): Promise<Verification> {
+    if (context !== NO_CONTEXT) checkContext(context)
     const waiting = this.#base.ready()
     if (waiting !== undefined) {
-      const down = await waiting.then(
-        () => undefined,
-        (error: unknown) => {
-          if (error instanceof KeyRingMismatchError || error instanceof KeyInUseError) throw error
-          return this.#failed(error)
-        },
-      )
-      if (down !== undefined) return this.#deny('unavailable', undefined, context, this.#base.clock.now(), down)
+      try {
+        await waiting
+      } catch (error) {
+        if (error instanceof KeyRingMismatchError || error instanceof KeyInUseError) throw error
+        const at = this.#base.clock.now()
+        this.#base.events.emit('store.failed', { code: codeOf(error), stale: false, at })
+        return this.#deny('unavailable', undefined, context, at, TRY_AGAIN)
+      }
     }
     return this.#verify(presented, context)
   }
@@ -149,140 +153,19 @@ export class Verifier {
   #verify(presented: unknown, context: VerifyContext): MaybePromise<Verification> {
     const now = this.#base.clock.now()
     if (typeof presented !== 'string' || presented === '') {
-      return this.#deny(
-        presented === undefined || presented === null || presented === '' ? 'missing' : 'malformed',
-        undefined,
-        context,
-        now,
-      )
+      const missing = presented === undefined || presented === null || presented === ''
+      return this.#deny(missing ? 'missing' : 'malformed', undefined, context, now)
     }
-    if (presented.length > MAX_SIGNED_LENGTH) return this.#deny('malformed', undefined, context, now)
-    // Only printable ASCII was ever put into the cache, and SHA-256 tells it from anything else: no scan for a known one.
-    const key = hash('sha256', presented, 'binary')
-    const proof = this.#proofs.get(key)
-    if (proof === undefined) return this.#firstSight(presented, key, context, now)
-    return proof.cell === undefined
-      ? this.#readAgain(proof, key, context, now)
-      : this.#judgeCell(proof, proof.cell, key, context, now)
+    const proved = this.#prover.prove(presented, now)
+    if (proved instanceof Proof) return this.#judge(proved, context, now)
+    if (proved instanceof Promise)
+      return proved.then((outcome) => this.#judgeProved(outcome, context, this.#base.clock.now()))
+    return this.#judgeProved(proved, context, now)
   }
 
-  /** A string that isn't remembered: proves it by its digest. */
-  #firstSight(text: string, key: string, context: VerifyContext, now: number): MaybePromise<Verification> {
-    if (!isWellFormed(text) || !this.#formats.accepts(text)) return this.#deny('malformed', undefined, context, now)
-    // This verifier knows opaque tokens only; no opaque token has that form.
-    if (hasSignedForm(text)) return this.#deny('unknown', undefined, context, now)
-    const { store, keys } = this.#base
-    const active = keys.digest(text)
-    if (store.cell === undefined) return this.#find(text, active, key, context, now)
-    let cell: Cell<TokenRecord> | undefined
-    let matched = [active]
-    let stored: Stored<TokenRecord> | undefined
-    try {
-      cell = store.cell(tokenKind, 'digest', active)
-      if (cell === undefined) {
-        matched = furtherKeys(keys, text, now)
-        for (const candidate of matched) {
-          cell = store.cell(tokenKind, 'digest', candidate)
-          if (cell !== undefined) break
-        }
-      }
-      stored = cell?.current
-    } catch (error) {
-      return this.#deny('unavailable', undefined, context, now, this.#failed(error))
-    }
-    const proof = stored && this.#prove(stored, matched, cell, key, active, now)
-    return proof === undefined ? this.#deny('unknown', undefined, context, now) : this.#judge(proof, context, now)
-  }
-
-  /** First sight with a store that has no cells. */
-  async #find(text: string, active: string, key: string, context: VerifyContext, now: number): Promise<Verification> {
-    const candidates = [active, ...furtherKeys(this.#base.keys, text, now)]
-    let stored: Stored<TokenRecord> | undefined
-    try {
-      stored = await this.#base.store.find(tokenKind, 'digest', candidates)
-    } catch (error) {
-      return this.#deny('unavailable', undefined, context, now, this.#failed(error))
-    }
-    const proof = stored && this.#prove(stored, candidates, undefined, key, active, now)
-    return proof === undefined ? this.#deny('unknown', undefined, context, now) : this.#judge(proof, context, now)
-  }
-
-  #prove(
-    stored: Stored<TokenRecord>,
-    matched: readonly string[],
-    cell: Cell<TokenRecord> | undefined,
-    key: string,
-    active: string,
-    now: number,
-  ): Proof | undefined {
-    const version = versionOf(stored.value, matched)
-    if (version === undefined) return undefined
-    const proof = new Proof(stored, version, cell, this.#memo(stored.id, cell), this.#catalog, this.#limits, now)
-    this.#proofs.set(key, proof)
-    const { activeId } = this.#base.keys
-    if (version.digests[activeId] === undefined && version.state !== 'retired')
-      this.addedDigests.add(stored.id, version.n, active)
-    return proof
-  }
-
-  #memo(id: string, cell: Cell<TokenRecord> | undefined): TokenMemo {
-    if (cell !== undefined) {
-      if (cell.memo instanceof TokenMemo) return cell.memo
-      const fresh = new TokenMemo()
-      cell.memo = fresh
-      return fresh
-    }
-    let memo = this.#memos.get(id)
-    if (memo === undefined) {
-      if (this.#memos.size >= this.#cacheSize) this.#memos.delete(this.#memos.keys().next().value as string)
-      memo = new TokenMemo()
-      this.#memos.set(id, memo)
-    }
-    return memo
-  }
-
-  /** A remembered string, on a store with cells: what it may do is read from the live record. */
-  #judgeCell(
-    proof: Proof,
-    cell: Cell<TokenRecord>,
-    key: string,
-    context: VerifyContext,
-    now: number,
-  ): MaybePromise<Verification> {
-    let stored: Stored<TokenRecord> | undefined
-    try {
-      stored = cell.current
-    } catch (error) {
-      return this.#judgeStale(proof, context, now, error)
-    }
-    if (this.#stale) proof.readAt = now
-    if (stored !== proof.stored && !(stored !== undefined && proof.refresh(stored))) {
-      this.#proofs.delete(key)
-      return this.#deny('unknown', undefined, context, now)
-    }
-    return this.#judge(proof, context, now)
-  }
-
-  /** A remembered string, on a store without cells. */
-  async #readAgain(proof: Proof, key: string, context: VerifyContext, now: number): Promise<Verification> {
-    let stored: Stored<TokenRecord> | undefined
-    try {
-      stored = await this.#base.store.get(tokenKind, proof.stored.id)
-    } catch (error) {
-      return this.#judgeStale(proof, context, now, error)
-    }
-    if (stored === undefined || (stored.revision !== proof.stored.revision && !proof.refresh(stored))) {
-      this.#proofs.delete(key)
-      return this.#deny('unknown', undefined, context, now)
-    }
-    proof.readAt = now
-    return this.#judge(proof, context, now)
-  }
-
-  #judgeStale(proof: Proof, context: VerifyContext, now: number, error: unknown): MaybePromise<Verification> {
-    const usable = this.#stale && now - proof.readAt <= this.#staleIfError
-    const details = this.#failed(error, usable)
-    return usable ? this.#judge(proof, context, now) : this.#deny('unavailable', undefined, context, now, details)
+  #judgeProved(proved: Proof | Unproved, context: VerifyContext, now: number): MaybePromise<Verification> {
+    if (proved instanceof Proof) return this.#judge(proved, context, now)
+    return this.#deny(proved, undefined, context, now, proved === 'unavailable' ? TRY_AGAIN : undefined)
   }
 
   /** Everything after the proof, in order. */
@@ -308,9 +191,9 @@ export class Verifier {
       return this.#deny(refusal, proof, context, now, details, risk)
     }
     if (this.#logClosed && this.#usage?.requestLogFull && this.#usage.records('ok', risk)) {
-      return this.#deny('unavailable', proof, context, now, { retryAfterMs: UNAVAILABLE_RETRY }, risk)
+      return this.#deny('unavailable', proof, context, now, TRY_AGAIN, risk)
     }
-    const cost = context.cost === undefined ? 1 : parseCost(context.cost)
+    const cost = context.cost ?? 1
     if (policy.policy.rateLimits !== undefined || policy.policy.quota !== undefined) {
       const limited = this.#limits.reserve(proof.memo, token, cost, now)
       if (limited instanceof Promise)
@@ -329,7 +212,7 @@ export class Verifier {
     risk: string | undefined,
   ): Verification {
     if (refused !== undefined) {
-      const retryAfterMs = refused.code === 'unavailable' ? UNAVAILABLE_RETRY : refused.retryAfterMs
+      const retryAfterMs = refused.code === 'unavailable' ? TRY_AGAIN.retryAfterMs : refused.retryAfterMs
       const limits = refused.code === 'unavailable' ? undefined : proof.limitStates(now)
       return this.#deny(
         refused.code,
@@ -402,13 +285,6 @@ export class Verifier {
     return this.#catalog === undefined || context.tool === undefined
       ? undefined
       : this.#catalog.riskOfTool(context.tool)
-  }
-
-  /** Tells of a store that failed. */
-  #failed(error: unknown, stale = false): DenialDetails {
-    const { events, clock } = this.#base
-    events.emit('store.failed', { code: codeOf(error), stale, at: clock.now() })
-    return { retryAfterMs: UNAVAILABLE_RETRY }
   }
 }
 

@@ -99,6 +99,14 @@ export class MissingPackageError extends TokenwrightError<'ERR_MISSING_PACKAGE'>
   }
 }
 
+/**
+ * A text of the host's, fit for a message: whole when it is short, else its first six characters. What was put in the
+ * wrong place may be a token.
+ */
+export function abbreviated(text: string): string {
+  return text.length <= 20 ? text : `${text.slice(0, 6)}…`
+}
+
 /** The code of an error, else its name: what an event may tell of it. Messages of others may hold anything. */
 export function codeOf(error: unknown): string {
   if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')

@@ -1,4 +1,4 @@
-import { InvalidInputError } from './errors.ts'
+import { abbreviated, InvalidInputError } from './errors.ts'
 
 /**
  * Checks that a value is an object with none but these fields, so that a misspelt option is told and not ignored.
@@ -18,7 +18,7 @@ export function checkFields(field: string, value: unknown, known: readonly strin
     if (!known.includes(key)) {
       throw new InvalidInputError(
         field,
-        `has an unknown field '${key.slice(0, 40)}'`,
+        `has an unknown field '${abbreviated(key)}'`,
         `the fields are ${known.join(', ')}`,
       )
     }

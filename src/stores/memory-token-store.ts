@@ -6,10 +6,10 @@ import { checkJournalQuery, checkList, checkUniqueIndex, checkUsageQuery, cursor
 import { InvalidCommitError, StaleRevisionError, StoreClosedError } from './errors.ts'
 import type { JournalHead, SealedEntry } from './journal-link.ts'
 import { MemoryJournal } from './memory-journal.ts'
-import type { Row } from './memory-row.ts'
+import type { CellRow, Row } from './memory-row.ts'
 import { MemoryTable } from './memory-table.ts'
 import { MemoryUsage } from './memory-usage.ts'
-import { checkUniques, PlannedWrite, put, retract } from './memory-write.ts'
+import { checkUniques, PlannedWrite, planWrite, put, retract } from './memory-write.ts'
 import { type EventRecord, eventKind, type OutboxEvent } from './outbox.ts'
 import { RecentMap } from './recent-map.ts'
 import type {
@@ -46,7 +46,7 @@ export interface MemoryTokenStoreOptions {
 }
 
 /** How many commits, and how many flushes, are remembered at least, to answer when they come again. */
-const COMMITS_REMEMBERED = 100_000
+const COMMITS_REMEMBERED = 10_000
 const FLUSHES_REMEMBERED = 10_000
 
 const SCAN_PAGE = 500
@@ -64,7 +64,7 @@ const DURABILITY: Durability = Object.freeze({
  *
  * It answers with values, not with promises, and throws where another store would reject. Values given to it become
  * its own: it freezes them. Of the journal it keeps the newest `journalLimit` entries and the head of the chain; it
- * recognises at least the last 100,000 commits and the last 10,000 flushes when they come again.
+ * recognises at least the last 10,000 commits and the last 10,000 flushes when they come again.
  *
  * @example
  * ```ts
@@ -125,7 +125,7 @@ export class MemoryTokenStore implements TokenStore {
       this.#hotIndex = index
     }
     const row = this.#hotHolders.get(key)
-    return row === undefined || row.value === undefined ? undefined : (row as Cell<unknown> as Cell<T>)
+    return row === undefined || row.value === undefined ? undefined : (row as CellRow as Cell<T>)
   }
 
   list<T, O extends string>(kind: Kind<T, O>, query: ListQuery<O>): Page<Stored<T>> {
@@ -146,10 +146,7 @@ export class MemoryTokenStore implements TokenStore {
     this.#checkOpen()
     const known = this.#commits.get(commit.id)
     if (known !== undefined) return { revisions: known, replayed: true }
-    const expected = checkCommit(commit, true)
-    this.#checkExpectations(commit)
-    const writes: PlannedWrite[] = []
-    for (let w = 0; w < expected.length; w++) writes.push(this.#plan(commit.write[w] as Write, expected[w] as number))
+    const writes = this.#plan(commit, checkCommit(commit, true))
     checkUniques(writes)
     if (commit.outbox !== undefined) this.#checkEvents(commit.outbox, writes)
     const sealed = commit.link === undefined ? [] : commit.link(this.#journal.head, commit.journal)
@@ -242,24 +239,31 @@ export class MemoryTokenStore implements TokenStore {
     return this.#table(kind).unique(index)?.holders ?? new Map()
   }
 
-  #checkExpectations({ expect }: Commit): void {
-    for (const { kind, id, revision } of expect) {
-      const found = this.#tables.get(kind.name)?.rows.get(id)?.revision ?? 0
-      if (found !== revision) throw new StaleRevisionError(kind.name, id, revision, found)
+  /** Checks what is expected, then works out the writes. */
+  #plan({ expect, write }: Commit, expected: readonly number[]): PlannedWrite[] {
+    const tables: MemoryTable[] = []
+    const rows: (Row | undefined)[] = []
+    let matched = 0
+    for (let w = 0; w < write.length; w++) {
+      const { kind, id } = write[w] as Write
+      const table = this.#table(kind)
+      const row = table.rows.get(id)
+      tables.push(table)
+      rows.push(row)
+      if ((expected[w] as number) < 0) continue
+      matched += 1
+      checkRevision(kind, id, expected[w] as number, row)
     }
-  }
-
-  #plan(write: Write, expected: number): PlannedWrite {
-    const table = this.#table(write.kind)
-    const row = table.rows.get(write.id)
-    if (row !== undefined && row.value === undefined) {
-      // Whoever expected nothing, or an older revision, has been told already.
-      throw new InvalidCommitError(`${table.kind.name} ${write.id} is removed for good; it can't be written`)
+    if (matched < expect.length) {
+      for (const { kind, id, revision } of expect) {
+        checkRevision(kind, id, revision, this.#tables.get(kind.name)?.rows.get(id))
+      }
     }
-    if ('remove' in write) return new PlannedWrite(table, write.id, 0, row, undefined, undefined)
-    const revision = nextRevision(expected < 0 ? (row?.revision ?? 0) : expected)
-    if ('tombstone' in write) return new PlannedWrite(table, write.id, revision, row, undefined, write.tombstone)
-    return new PlannedWrite(table, write.id, revision, row, write.value, undefined)
+    const planned: PlannedWrite[] = []
+    for (let w = 0; w < write.length; w++) {
+      planned.push(planWrite(write[w] as Write, tables[w] as MemoryTable, rows[w]))
+    }
+    return planned
   }
 
   #checkEvents(outbox: readonly OutboxEvent[], writes: readonly PlannedWrite[]): void {
@@ -329,4 +333,9 @@ export class MemoryTokenStore implements TokenStore {
     }
     return rows
   }
+}
+
+function checkRevision(kind: AnyKind, id: string, expected: number, row: Row | undefined): void {
+  const found = row === undefined ? 0 : row.revision
+  if (found !== expected) throw new StaleRevisionError(kind.name, id, expected, found)
 }

@@ -3,9 +3,15 @@ import { addUsageRow, dailyBefore, type UsagePoint, type UsageQuery, type UsageR
 
 /** The usage rows of one hour or day. */
 interface Bucket {
-  readonly tokens: Map<string, UsageRow[]>
+  readonly tokens: Map<string, TokenRows>
   /** The tokens' names in order, once asked for; none after a new token came. */
   sorted: readonly string[] | undefined
+}
+
+/** A token's rows of one hour, by tool and outcome; in order only once they are read. */
+interface TokenRows {
+  readonly byKey: Map<string, UsageRow>
+  sorted: readonly UsageRow[] | undefined
 }
 
 /** The usage rows of the memory store, by hour and token. */
@@ -24,18 +30,15 @@ export class MemoryUsage {
       this.#hours.push(hour)
       this.#hours.sort((a, b) => a - b)
     }
-    const rows = bucket.tokens.get(row.token)
+    let rows = bucket.tokens.get(row.token)
     if (rows === undefined) {
-      bucket.tokens.set(row.token, [addUsageRow(undefined, row, hour)])
+      rows = { byKey: new Map(), sorted: undefined }
+      bucket.tokens.set(row.token, rows)
       bucket.sorted = undefined
-      return
     }
-    const place = rows.findIndex((other) => other.tool === row.tool && other.outcome === row.outcome)
-    if (place >= 0) rows[place] = addUsageRow(rows[place], row, hour)
-    else {
-      rows.push(addUsageRow(undefined, row, hour))
-      rows.sort(byToolAndOutcome)
-    }
+    const key = `${row.outcome}\n${row.tool}`
+    rows.byKey.set(key, addUsageRow(rows.byKey.get(key), row, hour))
+    rows.sorted = undefined
   }
 
   /** Sums hours older than 30 days up to days; does nothing until another day has become old. */
@@ -48,7 +51,7 @@ export class MemoryUsage {
     for (const hour of old) {
       const bucket = this.#buckets.get(hour) as Bucket
       this.#buckets.delete(hour)
-      for (const rows of bucket.tokens.values()) for (const row of rows) this.add(row)
+      for (const rows of bucket.tokens.values()) for (const row of rows.byKey.values()) this.add(row)
     }
     this.#hours = [...this.#buckets.keys()].sort((a, b) => a - b)
   }
@@ -64,7 +67,10 @@ export class MemoryUsage {
       const next =
         after !== undefined && hour === after.hour && token === undefined ? lowerBound(names, after.token) : 0
       for (let n = next; n < names.length; n++) {
-        for (const row of bucket.tokens.get(names[n] as string) ?? []) {
+        const rows = bucket.tokens.get(names[n] as string)
+        if (rows === undefined) continue
+        rows.sorted ??= [...rows.byKey.values()].sort(byToolAndOutcome)
+        for (const row of rows.sorted) {
           if (after !== undefined && !isAfter(row, after)) continue
           found.push(deepFreeze(row))
           if (found.length === limit) return found

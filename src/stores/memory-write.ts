@@ -1,8 +1,9 @@
-import { deepFreeze, type Tombstone } from '../kernel/kind.ts'
-import { UniqueConflictError } from './errors.ts'
-import { Row } from './memory-row.ts'
+import { deepFreeze, nextRevision, type Tombstone } from '../kernel/kind.ts'
+import { InvalidCommitError, UniqueConflictError } from './errors.ts'
+import { CellRow, Row } from './memory-row.ts'
 import type { MemoryTable } from './memory-table.ts'
 import { checkOrderKeys, checkUniqueKeys, type OrderKeys, sameOrderKeys } from './order-keys.ts'
+import type { Write } from './token-store.ts'
 
 /** Stands for "as before" among the order keys of a planned write. */
 const UNCHANGED: OrderKeys = Object.freeze([])
@@ -57,6 +58,23 @@ export class PlannedWrite {
 }
 
 /**
+ * Works one write out.
+ *
+ * @throws InvalidCommitError when the record is removed for good, or a kind's function gives what no index can hold
+ */
+export function planWrite(write: Write, table: MemoryTable, row: Row | undefined): PlannedWrite {
+  const { id } = write
+  if (row !== undefined && row.value === undefined) {
+    // Whoever expected nothing, or an older revision, has been told already.
+    throw new InvalidCommitError(`${table.kind.name} ${id} is removed for good; it can't be written`)
+  }
+  if ('remove' in write) return new PlannedWrite(table, id, 0, row, undefined, undefined)
+  const revision = nextRevision(row === undefined ? 0 : row.revision)
+  if ('tombstone' in write) return new PlannedWrite(table, id, revision, row, undefined, write.tombstone)
+  return new PlannedWrite(table, id, revision, row, write.value, undefined)
+}
+
+/**
  * Refuses a commit that would take a key from a record that doesn't give it up in the same commit.
  *
  * @throws UniqueConflictError naming the holder
@@ -86,7 +104,13 @@ function givesUp(writes: readonly PlannedWrite[], holder: Row, index: number, ke
 
 /** Refuses two writes of one commit that claim the same key. */
 function checkClaims(writes: readonly PlannedWrite[]): void {
-  for (const table of new Set(writes.map((write) => write.table))) {
+  const tables = new Set<MemoryTable>()
+  for (let w = 1; w < writes.length; w++) {
+    const table = (writes[w] as PlannedWrite).table
+    if (table.uniques.length === 0 || tables.has(table)) continue
+    for (let v = 0; v < w; v++) if ((writes[v] as PlannedWrite).table === table) tables.add(table)
+  }
+  for (const table of tables) {
     for (let i = 0; i < table.uniques.length; i++) {
       const claims = new Map<string, PlannedWrite>()
       for (const write of writes) {
@@ -116,7 +140,7 @@ export function retract(write: PlannedWrite): void {
     let held = NO_KEYS
     if (before !== undefined) held = index.keysOf(before)
     for (const key of held) {
-      if (!kept.includes(key) && index.holders.get(key) === row) index.holders.delete(key)
+      if (!kept.includes(key)) index.holders.delete(key)
     }
   }
   if (before === undefined) return
@@ -135,7 +159,7 @@ export function put(write: PlannedWrite): void {
   let row = write.row
   if (row === undefined) {
     if (value === undefined && tombstone === undefined) return
-    row = new Row(id, write.revision, value)
+    row = table.uniques.length > 0 ? new CellRow(id, write.revision, value) : new Row(id, write.revision, value)
     table.rows.set(id, row)
   } else {
     row.replace(write.revision, value)
@@ -145,7 +169,7 @@ export function put(write: PlannedWrite): void {
   for (let i = 0; i < table.uniques.length; i++) {
     const holders = table.uniques[i]?.holders
     for (const key of write.keys[i] as readonly string[]) {
-      if (holders !== undefined && holders.get(key) !== row) holders.set(key, row)
+      holders?.set(key, row)
     }
   }
   for (let i = 0; i < table.orders.length; i++) {

@@ -60,7 +60,8 @@ export class SortedRun {
     const place = this.#place(rows, row, at)
     if (place === 0) mins[c] = at
     if (rows.length > CHUNK) {
-      const upper = rows.splice(CHUNK / 2)
+      // The last chunk takes most of what comes: rows come in nearly rising order, and what is left behind stays full.
+      const upper = rows.splice(c === chunks.length - 1 ? CHUNK - CHUNK / 16 : CHUNK / 2)
       // A fresh copy: the spliced array keeps the room that it had grown to.
       chunks[c] = rows.slice()
       chunks.splice(c + 1, 0, upper)

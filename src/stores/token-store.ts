@@ -27,7 +27,7 @@ export type Write =
 export interface Commit {
   /**
    * Chosen by the caller; committing the same id again answers `replayed` and changes nothing. A store remembers at
-   * least the last 100,000 commits or those of 24 hours, whichever is less.
+   * least the last 10,000 commits.
    */
   readonly id: string
   readonly expect: readonly Expectation[]

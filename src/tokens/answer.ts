@@ -88,7 +88,12 @@ export class VerifiedAnswer implements Verified {
     return this.#limits
   }
 
-  /** The whole answer as a plain object: the getters don't show in a log by themselves. */
+  /** The answer as a plain object, for `console.log`: getters don't show by themselves. */
+  [Symbol.for('nodejs.util.inspect.custom')](): Verified {
+    return this.toJSON()
+  }
+
+  /** The answer as a plain object. */
   toJSON(): Verified {
     const { ok, version, versionNumber, token, limits, explain } = this
     return { ok, version, versionNumber, token, limits, ...(explain && { explain }) }

@@ -4,6 +4,20 @@ import { InvalidInputError } from '../kernel/errors.ts'
 /** The schemes of digests that other systems made: unkeyed hashes of the whole token, or Sanctum's of its second part. */
 export type ImportScheme = 'sha256' | 'sha512' | 'sanctum'
 
+const shapes = new Map<string, { [keyId: string]: string }>()
+
+/** The digests of a version with only one. Copied from an object of that shape, it takes half of what `{ [keyId]: … }` does. */
+export function oneDigest(keyId: string, digest: string): { readonly [keyId: string]: string } {
+  let shape = shapes.get(keyId)
+  if (shape === undefined) {
+    shape = JSON.parse(JSON.stringify({ [keyId]: '' })) as { [keyId: string]: string }
+    shapes.set(keyId, shape)
+  }
+  const digests = { ...shape }
+  digests[keyId] = digest
+  return digests
+}
+
 /** The keys of a version's digests in the unique index: a keyed digest as it is, an imported one with its scheme. */
 export function digestKeys(digests: { readonly [keyId: string]: string }): string[] {
   const keys: string[] = []

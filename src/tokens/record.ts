@@ -62,6 +62,45 @@ export interface TokenRecord {
   readonly warnedDays?: number
 }
 
+/**
+ * A first version and a new record, written out by case: an object literal takes what its fields need, one with added
+ * or spread fields up to twice as much.
+ */
+export function newRecord(
+  draft: Omit<TokenRecord, 'versions'>,
+  proof: Pick<TokenVersion, 'preview' | 'digests' | 'sealed'>,
+): TokenRecord {
+  const { id, service, format, policy, createdAt, lifetime, about } = draft
+  const { preview, digests, sealed } = proof
+  const state = 'current'
+  const versions: TokenVersion[] =
+    sealed === undefined
+      ? [{ n: 1, state, createdAt, preview, digests }]
+      : [{ n: 1, state, createdAt, preview, digests, sealed }]
+  if (lifetime === undefined) {
+    if (about === undefined) return { id, service, format, policy, createdAt, versions }
+    return { id, service, format, policy, createdAt, about, versions }
+  }
+  if (about === undefined) return { id, service, format, policy, createdAt, lifetime, versions }
+  return { id, service, format, policy, createdAt, lifetime, about, versions }
+}
+
+const lifetimes = new Map<string, TokenLifetime>()
+
+/** The shared object of a lifetime without an instant; another as it is. */
+export function internLifetime(lifetime: TokenLifetime): TokenLifetime {
+  const { expiresIn, expiresAt, grace } = lifetime
+  if (expiresAt !== undefined) return lifetime
+  const key = `${expiresIn} ${grace}`
+  let known = lifetimes.get(key)
+  if (known === undefined) {
+    if (lifetimes.size >= 1024) lifetimes.clear()
+    known = Object.freeze({ ...lifetime })
+    lifetimes.set(key, known)
+  }
+  return known
+}
+
 /** The order indexes of tokens; each serves one sort of query as a range. */
 export type TokenOrder =
   | 'created'
@@ -153,7 +192,10 @@ export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
     }
     return undefined
   },
-  revive: (token) => ({ ...token, format: internFormat(token.format), policy: internPolicy(token.policy) }),
+  revive: (token) => {
+    const shared = { ...token, format: internFormat(token.format), policy: internPolicy(token.policy) }
+    return token.lifetime === undefined ? shared : { ...shared, lifetime: internLifetime(token.lifetime) }
+  },
 }
 
 function finite(at: number): OrderKey | undefined {

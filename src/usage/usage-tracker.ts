@@ -91,6 +91,7 @@ export class UsageCounter {
   }
 }
 
+const OPTIONS = ['record', 'requestRetention', 'truncateIp', 'flushInterval']
 const HOUR = 3_600_000
 const MAX_COUNTERS = 50_000
 /** Increments in one `addUsage`: a store holds its lock for one of them. */
@@ -116,6 +117,8 @@ export class UsageTracker {
   readonly #log: RequestLog
   readonly #interval: number
   #counters = new Map<string, UsageCounter>()
+  /** The counter that each token asked for last: a token's calls are mostly alike, and its id is hashed already. */
+  #latest = new Map<string, UsageCounter>()
   #unsent: { id: string; increments: UsageIncrement[] }[] = []
   #droppedCalls = 0
   #toldCalls = 0
@@ -131,6 +134,7 @@ export class UsageTracker {
   constructor(
     options: UsageOptions & { store: TokenStore; clock: Clock; random: Random; events: EventSink<UsageEvents> },
   ) {
+    checkFields('usage', options, [...OPTIONS, 'store', 'clock', 'random', 'events'])
     this.#store = options.store
     this.#clock = options.clock
     this.#random = options.random
@@ -156,6 +160,16 @@ export class UsageTracker {
   /** The counter of a token's calls in the hour of `now`; `undefined` when the buffer is full. */
   counter(token: string, version: number, tool: string, outcome: string, now: number): UsageCounter | undefined {
     const hour = now - (now % HOUR)
+    const latest = this.#latest.get(token)
+    if (
+      latest !== undefined &&
+      latest.hour === hour &&
+      latest.outcome === outcome &&
+      latest.tool === tool &&
+      latest.version === version
+    ) {
+      return latest
+    }
     const key = `${token}\n${version}\n${hour}\n${tool}\n${outcome}`
     let counter = this.#counters.get(key)
     if (counter === undefined) {
@@ -166,6 +180,7 @@ export class UsageTracker {
       counter = new UsageCounter(token, version, hour, tool, outcome)
       this.#counters.set(key, counter)
     }
+    this.#latest.set(token, counter)
     return counter
   }
 
@@ -285,6 +300,7 @@ export class UsageTracker {
     this.#lastFlush = now
     const counters = [...this.#counters.values()]
     this.#counters = new Map()
+    this.#latest = new Map()
     for (const counter of counters) counter.live = false
     for (let i = 0; i < counters.length; i += BATCH) {
       // The id stays with its batch through every retry, so that a lost answer is never counted twice.

@@ -5,11 +5,14 @@ export const START = Date.UTC(2027, 0, 1)
 export const DAY = 86_400_000
 export const HOUR = 3_600_000
 
+let instances = 0
+
 /** A front door on a memory store, with a clock that moves when told. */
 export function setUp(options: Partial<TokenwrightOptions> = {}, clock: FakeClock = fakeClock({ now: START })) {
   const store = options.store ?? new MemoryTokenStore({ clock })
   const keys = options.keys ?? generateSecret(seededRandom('fixture'))
-  const tokens = new Tokenwright({ clock, random: seededRandom('tokens'), ...options, store, keys })
+  instances += 1
+  const tokens = new Tokenwright({ clock, random: seededRandom(`tokens ${instances}`), ...options, store, keys })
   return { tokens, store, keys, clock, events: recordEvents(tokens.events) }
 }
 

@@ -110,6 +110,9 @@ describe('generate', () => {
     expect(second.record.id).not.toBe(first.record.id)
     expect(await tokens.get('A')).toMatchObject({ id: second.record.id })
     expect(await tokens.get({ id: first.record.id })).toMatchObject({ status: 'expired' })
+    // Its name is another's now: no later end may bring it back.
+    await expect(tokens.update({ id: first.record.id }, { expiresIn: '9d' })).rejects.toThrow(TokenStateError)
+    await expect(tokens.enable({ id: first.record.id })).rejects.toThrow(TokenStateError)
     await tokens.revoke('A')
     const third = await tokens.generate({ service: 'A' })
     expect(await tokens.get('A')).toMatchObject({ id: third.record.id })

@@ -224,7 +224,7 @@ describe('time', () => {
     const other = await tokens.generate({ service: 'B', expiresIn: '1h' })
     await clock.advance('1h')
     expect(await tokens.verify(token)).toMatchObject({ code: 'expired' })
-    clock.set(START + 60_000)
+    await clock.set(START + 60_000)
     expect(await tokens.verify(token)).toMatchObject({ code: 'expired' })
     // Nobody saw this one end.
     expect((await tokens.verify(other.token)).ok).toBe(true)
@@ -302,6 +302,25 @@ describe('scopes, levels, tools and networks', () => {
     }
     const free = await tokens.generate({ service: 'B' })
     expect((await tokens.verify(free.token, {})).ok).toBe(true)
+  })
+})
+
+describe('the context', () => {
+  it.each<[string, object]>([
+    ['a misspelt field', { scope: ['a:b'] }],
+    ['scopes as text', { scopes: 'a:b' }],
+    ['scopes of numbers', { scopes: [1] }],
+    ['an unknown level', { level: 'root' }],
+    ['an inherited level', { level: 'constructor' }],
+    ['an address that is no text', { ip: 7 }],
+    ['an empty tool', { tool: '' }],
+    ['a tool that is no text', { tool: {} }],
+    ['arguments as text', { args: 'x' }],
+    ['a caller that is no text', { caller: 1 }],
+  ])('refuses %s, which would ask for less than it seems to', async (_, context) => {
+    const { tokens } = setUp()
+    const { token } = await tokens.generate({ service: 'A' })
+    await expect(tokens.verify(token, context)).rejects.toThrow(InvalidInputError)
   })
 })
 

@@ -61,7 +61,7 @@ describe('KeyRing', () => {
 
   it.each<[string, unknown]>([
     ['a short secret', 'short'],
-    ['31 bytes', 'abcdefghij'.repeat(3) + 'a'],
+    ['31 bytes', `${'abcdefghij'.repeat(3)}a`],
     ['few distinct characters', 'abababab'.repeat(8)],
     ['nothing', undefined],
     ['an empty list', []],

@@ -1,0 +1,83 @@
+import { createSecretKey } from 'node:crypto'
+import { Emitter, generateSecret, KeyRing, MemoryTokenStore, systemClock, systemRandom, type TokenEvents, UsageTracker, Verifier } from '../src/index.ts'
+import { tokenKind } from '../src/tokens/record.ts'
+import { measure, rawHmac } from './measure.ts'
+import { callContext, populate } from './population.ts'
+import type { Report } from './result.ts'
+
+/** How many distinct tokens the calls come with. */
+const WORKING_SET = 4096
+/** How many of the tokens the ungated case draws from. */
+const UNIFORM = 200_000
+
+/** Verifies with every check on, out of 100,000 and out of a million stored tokens. */
+export async function verifySection(report: Report): Promise<void> {
+  const store = new MemoryTokenStore()
+  const keys = KeyRing.from(generateSecret())
+  const small = await populate(store, keys, 0, 100_000, every(100_000, WORKING_SET))
+  await seenAndFirst(report, '100k', store, keys, small)
+  const large = await populate(store, keys, 100_000, 1_000_000, every(900_000, UNIFORM))
+  const spread = large.filter((_, i) => every(large.length, WORKING_SET)(i))
+  await seenAndFirst(report, '1m', store, keys, spread)
+  await uniform(report, store, keys, shuffle(large))
+}
+
+async function seenAndFirst(report: Report, size: string, store: MemoryTokenStore, keys: KeyRing, texts: readonly string[]): Promise<void> {
+  const h = rawHmac(createSecretKey(Buffer.from(keys.subkey('digest').export())), texts)
+  const verifier = newVerifier(store, keys)
+  for (const text of texts) await mustPass(verifier, text)
+  const run = (i: number) => verifier.verify(texts[i % texts.length], callContext())
+  report(`verify.seen.${size}`, await measure({ run, async: true }, h))
+
+  let fresh = verifier
+  const forget = async () => {
+    fresh = newVerifier(store, keys)
+    // The first call of a verifier compares the key ring with the store.
+    await fresh.verify('')
+    for (const text of texts) {
+      const cell = store.cell(tokenKind, 'digest', keys.digest(text))
+      if (cell !== undefined) cell.memo = undefined
+    }
+  }
+  const first = (i: number) => fresh.verify(texts[i % texts.length], callContext())
+  report(`verify.first.${size}`, await measure({ run: first, async: true, before: forget, operations: texts.length }, h))
+}
+
+async function uniform(report: Report, store: MemoryTokenStore, keys: KeyRing, texts: readonly string[]): Promise<void> {
+  const h = rawHmac(keys.subkey('digest'), texts)
+  const { verifier, usage } = newTracked(store, keys, 2 * UNIFORM)
+  for (const text of texts) await mustPass(verifier, text)
+  await usage.flush()
+  // The buffer of counters holds 50,000, and a host flushes it every few seconds.
+  const before = () => (usage.stats().counters > 40_000 ? usage.flush() : undefined)
+  const run = (i: number) => verifier.verify(texts[i % texts.length], callContext())
+  report('verify.uniform.1m', await measure({ run, async: true, before }, h), `drawn from ${UNIFORM} tokens`)
+}
+
+function newVerifier(store: MemoryTokenStore, keys: KeyRing): Verifier {
+  return newTracked(store, keys).verifier
+}
+
+function newTracked(store: MemoryTokenStore, keys: KeyRing, cacheSize?: number) {
+  const events = new Emitter<TokenEvents>()
+  const usage = new UsageTracker({ store, clock: systemClock(), random: systemRandom(), events })
+  return { usage, verifier: new Verifier({ store, keys, events, usage, cacheSize }) }
+}
+
+async function mustPass(verifier: Verifier, text: string): Promise<void> {
+  const answer = await verifier.verify(text, callContext())
+  if (!answer.ok) throw new Error(`the benchmark measures refusals: ${answer.code}`)
+}
+
+/** Spreads `wanted` evenly over `total`. */
+function every(total: number, wanted: number): (i: number) => boolean {
+  return (i) => Math.floor(((i + 1) * wanted) / total) > Math.floor((i * wanted) / total)
+}
+
+function shuffle(texts: string[]): string[] {
+  for (let i = texts.length - 1; i > 0; i--) {
+    const j = Math.floor(systemRandom().float() * (i + 1))
+    ;[texts[i], texts[j]] = [texts[j] as string, texts[i] as string]
+  }
+  return texts
+}

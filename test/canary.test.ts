@@ -1,0 +1,168 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { FileTokenStore } from '../src/file/index.ts'
+import { logTo, MemoryTokenStore, Secret, type TokenStore, Tokenwright } from '../src/index.ts'
+import { keyKind } from '../src/stores/key-check.ts'
+import { eventKind } from '../src/stores/outbox.ts'
+import { activityKind } from '../src/stores/usage-rows.ts'
+import { tokenKind } from '../src/tokens/record.ts'
+import { requestKind } from '../src/usage/request-log.ts'
+
+/** Everything that came out of the library: returned values, events, log lines, errors, what the store holds. */
+class Outputs {
+  readonly texts: string[] = []
+
+  add(output: unknown): void {
+    this.texts.push(
+      typeof output === 'string'
+        ? output
+        : inspect(output, { depth: 12, showHidden: true, maxArrayLength: null, maxStringLength: null }),
+    )
+    try {
+      this.texts.push(JSON.stringify(output) ?? '')
+    } catch {
+      // What can't be JSON can't leak as JSON.
+    }
+    if (output instanceof Error)
+      this.texts.push(String(output), output.stack ?? '', inspect(output.cause, { depth: 12 }))
+  }
+
+  async attempt(call: () => unknown): Promise<void> {
+    try {
+      this.add(await call())
+    } catch (error) {
+      this.add(error)
+    }
+  }
+}
+
+/** Goes through the whole life of tokens and gathers every output but the one return value that may hold a text. */
+async function live(store: TokenStore): Promise<{ outputs: Outputs; secrets: string[] }> {
+  const outputs = new Outputs()
+  const keySecrets = ['canary-key-one-0123456789-abcdefghij-KLMNOP', 'canary-key-two-9876543210-zyxwvutsrq-PONMLK']
+  const keys = [
+    { id: 'one', secret: keySecrets[0] as string },
+    { id: 'two', secret: keySecrets[1] as string },
+  ]
+  const tokens = new Tokenwright({ store, keys, usage: { record: 'all' }, formats: [{ prefix: 'can_' }] })
+  tokens.events.onAny((name, payload) => outputs.add([name, payload]))
+  const line = (fields: object, message: string) => outputs.add([fields, message])
+  logTo(tokens.events, { debug: line, info: line, warn: line, error: line }, { level: 'debug' })
+  const secrets: string[] = [...keySecrets]
+
+  const made = async (call: () => Promise<{ token: string; record: unknown }>) => {
+    const { token, ...rest } = await call()
+    secrets.push(token)
+    outputs.add(rest)
+    return token
+  }
+  const texts = [
+    await made(() =>
+      tokens.generate({
+        service: 'KEY',
+        prefix: 'can_',
+        scopes: ['a:b'],
+        rateLimit: { limit: 2, per: '1h' },
+        quota: { limit: 5 },
+      }),
+    ),
+    await made(() => tokens.generate({ service: 'GITHUB', type: 'github' })),
+    await made(() => tokens.generate({ service: 'OAUTH', type: 'oauth' })),
+    await made(() => tokens.generate({ service: 'JWT', type: 'jwt' })),
+    await made(() => tokens.generate({ service: 'FULL', charset: 'full', retrievable: true })),
+  ]
+  const foreign = 'foreign-canary-0123456789-abcdefghijklmnop'
+  secrets.push(foreign)
+  await outputs.attempt(() => tokens.import({ service: 'FOREIGN', token: foreign, retrievable: true }))
+  await outputs.attempt(() => tokens.import({ service: 'AGAIN', token: foreign }))
+  await outputs.attempt(() => tokens.import({ service: 'CLASH', token: `can_${foreign}` }))
+  await outputs.attempt(() => tokens.import({ service: 'SPACE', token: ` ${foreign}` }))
+  for (const text of [...texts, foreign]) {
+    for (let i = 0; i < 4; i++)
+      await outputs.attempt(() => tokens.verify(text, { scopes: ['a:b'], tool: 'ping', ip: '10.0.0.1', explain: true }))
+    await outputs.attempt(() => tokens.verify(`${text}x`, { explain: true }))
+    await outputs.attempt(() => tokens.verify(text.slice(1)))
+    await outputs.attempt(() => tokens.verify([text]))
+    // Mistakes that hosts make: the token where a name, an id or an option belongs.
+    await outputs.attempt(() => tokens.get(text))
+    await outputs.attempt(() => tokens.rotate(text))
+    await outputs.attempt(() => tokens.disable({ id: text }))
+    await outputs.attempt(() => tokens.update('KEY', { [text]: 1 } as object))
+    await outputs.attempt(() => tokens.revoke({ token: `${text}y` }))
+    await outputs.attempt(() => tokens.rotate('KEY', { token: text.slice(2) }))
+    await outputs.attempt(() => tokens.list({ cursor: text }))
+    await outputs.attempt(() => tokens.verify('x', { level: text as 'admin' }))
+  }
+  secrets.push((await tokens.rotate('JWT')).token)
+  secrets.push((await tokens.rotate('FOREIGN', { grace: 0 })).token)
+  expect(secrets).toContain(await tokens.rotator.reveal('JWT', { actor: 'canary' }))
+  const finished = await tokens.verify(texts[1], { finishLater: true })
+  tokens.usage.finish(finished, { status: 200, durationMs: 3, ip: '10.0.0.1', caller: 'canary' })
+  outputs.add(finished)
+  await outputs.attempt(() => tokens.disable('OAUTH', { reason: 'canary' }))
+  await outputs.attempt(() => tokens.revoke('GITHUB'))
+  await outputs.attempt(() => tokens.keys.rekey())
+  await outputs.attempt(() => tokens.keys.status())
+  await outputs.attempt(() => tokens.tick())
+  await tokens.usage.flush()
+  await outputs.attempt(() => tokens.usage.query())
+  await outputs.attempt(() => tokens.usage.requests({ limit: 1000 }))
+  await outputs.attempt(() => tokens.health())
+  await outputs.attempt(() => tokens.list())
+  for (const object of [
+    tokens,
+    tokens.verifier,
+    tokens.generator,
+    tokens.rotator,
+    tokens.registry,
+    tokens.keys,
+    tokens.usage,
+    new Secret(texts[0] as string),
+  ])
+    outputs.add(object)
+  for await (const rows of store.scan?.([tokenKind, keyKind, eventKind, activityKind, requestKind]) ?? [])
+    outputs.add(rows)
+  outputs.add(await store.journal({ limit: 1000 }))
+  await tokens.close()
+  return { outputs, secrets }
+}
+
+function expectNone(texts: readonly string[], secrets: readonly string[]): void {
+  for (const secret of secrets) {
+    // Not the whole, and no long part of it: a preview shows six characters of 64.
+    const part = secret.slice(Math.floor(secret.length / 2), Math.floor(secret.length / 2) + 16)
+    for (const text of texts) {
+      const at = Math.max(text.indexOf(secret), text.indexOf(part))
+      expect(at === -1 ? '' : text.slice(Math.max(0, at - 200), at), 'a secret leaked after this').toBe('')
+    }
+  }
+}
+
+describe('no secret in any output', () => {
+  it('with the memory store', async () => {
+    const { outputs, secrets } = await live(new MemoryTokenStore())
+    expect(outputs.texts.length).toBeGreaterThan(200)
+    expectNone(outputs.texts, secrets)
+  })
+
+  it('with the file store, in the bytes of its files too', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tokenwright-canary-'))
+    try {
+      const store = await FileTokenStore.open(join(folder, 'tokens.db'))
+      const { outputs, secrets } = await live(store)
+      for (const name of await readdir(folder)) outputs.add(await readFile(join(folder, name), 'latin1'))
+      expectNone(outputs.texts, secrets)
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+
+  it('would notice one', () => {
+    const secret = 'the-canary-0123456789-abcdefghijklmnop'
+    expect(() => expectNone([`prefix ${secret}`], [secret])).toThrow()
+    expect(() => expectNone([secret.slice(8)], [secret])).toThrow()
+  })
+})
