@@ -1,4 +1,4 @@
-import { createHash, createHmac, type KeyObject } from 'node:crypto'
+import { createHmac, hash, type KeyObject } from 'node:crypto'
 import { lengthPrefixed } from '../kernel/bytes.ts'
 
 /** What is told of one change of one record, before it is tagged. */
@@ -53,7 +53,7 @@ export const EMPTY_HEAD: JournalHead = Object.freeze({ seq: 0, mac: '' })
 
 /** The digest of a record's JSON text that its journal entry carries. */
 export function dataDigest(json: string): string {
-  return createHash('sha256').update(json).digest('base64url')
+  return hash('sha256', json, 'base64url')
 }
 
 /** Tags facts with the journal key. */
