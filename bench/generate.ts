@@ -20,7 +20,11 @@ export async function generateSection(report: Report): Promise<void> {
     await generator.generate(inputOf(-1))
   }
   const run = (i: number) => generator.generate(inputOf(i))
-  report('generate.memory', await measure({ run, async: true, before, operations: 2000 }, h), 'with prefix, scope, expiry and journal')
+  report(
+    'generate.memory',
+    await measure({ run, async: true, before, operations: 2000 }, h),
+    'with prefix, scope, expiry and journal',
+  )
 }
 
 function inputOf(i: number): GenerateInput {

@@ -1,7 +1,7 @@
 import { parseRateLimits } from '../src/access/rate-limits.ts'
 import { generateSecret, KeyRing, LocalRateLimiter, systemClock } from '../src/index.ts'
-import { generateText, parseFormat } from '../src/tokens/format.ts'
 import { systemRandom } from '../src/kernel/random.ts'
+import { generateText, parseFormat } from '../src/tokens/format.ts'
 import { measure, rawHmac } from './measure.ts'
 import type { Report } from './result.ts'
 

@@ -68,7 +68,13 @@ export interface MeasureOptions {
  * its pairs, and the result is the median of the runs.
  */
 export async function measure(subject: Subject, reference: Subject, options: MeasureOptions = {}): Promise<Measured> {
-  const { pairs = PAIRS, runs = RUNS, warmUpMs = WARM_UP_MS, sliceMs = SLICE_MS, now = () => performance.now() } = options
+  const {
+    pairs = PAIRS,
+    runs = RUNS,
+    warmUpMs = WARM_UP_MS,
+    sliceMs = SLICE_MS,
+    now = () => performance.now(),
+  } = options
   const a = new Slices(reference, now)
   const b = new Slices(subject, now)
   await a.warmUp(warmUpMs, sliceMs)

@@ -9,7 +9,11 @@ const CACHED = 65_536
 
 /** Measures what a token takes in a memory store with a million of them. Needs `--expose-gc`. */
 export async function memorySection(report: Report): Promise<void> {
-  report('memory.token', await bytesPerToken(TOKENS, tokenInput), 'heap and external, with its indexes and activity row')
+  report(
+    'memory.token',
+    await bytesPerToken(TOKENS, tokenInput),
+    'heap and external, with its indexes and activity row',
+  )
   const owned = (i: number): GenerateInput => ({ ...tokenInput(i), owner: `team-${i % 1000}`, tags: ['ci'] })
   report('memory.owned', await bytesPerToken(TOKENS / 5, owned), `${TOKENS / 5} tokens, each with an owner and a tag`)
   report('memory.cache', await bytesPerProof(), `of ${CACHED} remembered strings, with limiter state`)
@@ -36,7 +40,8 @@ async function bytesPerProof(): Promise<number> {
   // Flattens the texts, which would else be counted.
   for (const text of texts) Buffer.from(text)
   const before = used()
-  for (const text of texts) await verifier.verify(text, { ip: '203.0.113.77', scopes: ['orders:read'], tool: 'get_bill' })
+  for (const text of texts)
+    await verifier.verify(text, { ip: '203.0.113.77', scopes: ['orders:read'], tool: 'get_bill' })
   const after = used()
   await verifier.verify(texts[0])
   return Math.round((after - before) / texts.length)

@@ -1,5 +1,15 @@
 import { createSecretKey } from 'node:crypto'
-import { Emitter, generateSecret, KeyRing, MemoryTokenStore, systemClock, systemRandom, type TokenEvents, UsageTracker, Verifier } from '../src/index.ts'
+import {
+  Emitter,
+  generateSecret,
+  KeyRing,
+  MemoryTokenStore,
+  systemClock,
+  systemRandom,
+  type TokenEvents,
+  UsageTracker,
+  Verifier,
+} from '../src/index.ts'
 import { tokenKind } from '../src/tokens/record.ts'
 import { measure, rawHmac } from './measure.ts'
 import { callContext, populate } from './population.ts'
@@ -22,7 +32,13 @@ export async function verifySection(report: Report): Promise<void> {
   await uniform(report, store, keys, shuffle(large))
 }
 
-async function seenAndFirst(report: Report, size: string, store: MemoryTokenStore, keys: KeyRing, texts: readonly string[]): Promise<void> {
+async function seenAndFirst(
+  report: Report,
+  size: string,
+  store: MemoryTokenStore,
+  keys: KeyRing,
+  texts: readonly string[],
+): Promise<void> {
   const h = rawHmac(createSecretKey(Buffer.from(keys.subkey('digest').export())), texts)
   const verifier = newVerifier(store, keys)
   for (const text of texts) await mustPass(verifier, text)
@@ -40,10 +56,18 @@ async function seenAndFirst(report: Report, size: string, store: MemoryTokenStor
     }
   }
   const first = (i: number) => fresh.verify(texts[i % texts.length], callContext())
-  report(`verify.first.${size}`, await measure({ run: first, async: true, before: forget, operations: texts.length }, h))
+  report(
+    `verify.first.${size}`,
+    await measure({ run: first, async: true, before: forget, operations: texts.length }, h),
+  )
 }
 
-async function uniform(report: Report, store: MemoryTokenStore, keys: KeyRing, texts: readonly string[]): Promise<void> {
+async function uniform(
+  report: Report,
+  store: MemoryTokenStore,
+  keys: KeyRing,
+  texts: readonly string[],
+): Promise<void> {
   const h = rawHmac(keys.subkey('digest'), texts)
   const { verifier, usage } = newTracked(store, keys, 2 * UNIFORM)
   for (const text of texts) await mustPass(verifier, text)

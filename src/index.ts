@@ -70,11 +70,19 @@ export {
 } from './issuing/registry.ts'
 export type { TokenFilter } from './issuing/token-filter.ts'
 export { type FailMode, Verifier, type VerifierOptions, type VerifierSettings } from './issuing/verifier.ts'
-export { AtomicWriteError, writeFileAtomic } from './kernel/atomic-file.ts'
+export { AtomicWriteError, type AtomicWriteOptions, writeFileAtomic } from './kernel/atomic-file.ts'
 export type { Json, JsonObject } from './kernel/bytes.ts'
 export { type Clock, type ClockJumpedEvent, systemClock, type Timer, type WaitOptions } from './kernel/clock.ts'
-export { type Duration, type Instant, parseDuration } from './kernel/duration.ts'
-export { Emitter, type EventSink, type ListenerErrorEvent } from './kernel/emitter.ts'
+export { type Duration, type DurationBounds, type Instant, parseDuration } from './kernel/duration.ts'
+export {
+  type AnyListener,
+  Emitter,
+  type EventName,
+  type EventPayload,
+  type EventSink,
+  type Listener,
+  type ListenerErrorEvent,
+} from './kernel/emitter.ts'
 export {
   type ErrorDetails,
   InvalidInputError,

@@ -180,6 +180,16 @@ export class Tokenwright {
     this.healthSource('usage', () => this.#usageHealth())
   }
 
+  /**
+   * Checks the key ring against the store. Every verification and change waits for this check; a host that calls it at
+   * its start learns of a wrong ring then.
+   *
+   * @throws KeyRingMismatchError, KeyInUseError; StoreError
+   */
+  async ready(): Promise<void> {
+    await this.#base.ready()
+  }
+
   /** Makes a token: {@link Generator.generate}. */
   generate(input: GenerateInput): Promise<Generated> {
     return this.generator.generate(input)

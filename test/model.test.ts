@@ -1,9 +1,15 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { FileTokenStore } from '../src/file/index.ts'
 import {
-  type MemoryTokenStore,
-  MemoryTokenStore as Store,
+  type Commit,
+  type CommitResult,
+  MemoryTokenStore,
   StoreUnavailableError,
+  type TokenStore,
   type Tokenwright,
   TokenwrightError,
 } from '../src/index.ts'
@@ -69,17 +75,72 @@ class Model {
   }
 }
 
-/** Loses the answer of the next commit when told to, after it was done, as a crash does. */
-class Crashing extends Store {
+/** A store that loses the answer of the next commit when told to, after it was done, as a crash does. */
+class Crashing {
   crash = false
+  readonly store: TokenStore
 
-  override commit(...args: Parameters<MemoryTokenStore['commit']>): ReturnType<MemoryTokenStore['commit']> {
-    const result = super.commit(...args)
-    if (this.crash && args[0].journal.length > 0) {
-      this.crash = false
-      throw new StoreUnavailableError('the process died here')
+  constructor(inner: TokenStore) {
+    const commit = async (input: Commit): Promise<CommitResult> => {
+      const result = await inner.commit(input)
+      if (this.crash && input.journal.length > 0) {
+        this.crash = false
+        throw new StoreUnavailableError('the process died here')
+      }
+      return result
     }
-    return result
+    this.store = new Proxy(inner, {
+      get(target, name) {
+        if (name === 'commit') return commit
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+  }
+}
+
+/** One file or memory, on which processes come and go. */
+interface World {
+  readonly clock: FakeClock
+  /** The store as a fresh process opens it. */
+  open(): Promise<TokenStore>
+  end(): Promise<void>
+}
+
+/** A process: a front door and its store. */
+interface Process {
+  readonly tokens: Tokenwright
+  readonly crashing: Crashing
+}
+
+async function start(world: World): Promise<Process> {
+  const crashing = new Crashing(await world.open())
+  const { tokens } = setUp({ store: crashing.store, keys: KEYS, retention: false }, world.clock)
+  return { tokens, crashing }
+}
+
+async function inMemory(): Promise<World> {
+  const clock = fakeClock({ now: START })
+  const store = new MemoryTokenStore({ clock })
+  return { clock, open: async () => store, end: async () => {} }
+}
+
+/** Processes that die don't close their file, so each stays open until the end. */
+async function inFile(): Promise<World> {
+  const clock = fakeClock({ now: START })
+  const folder = await mkdtemp(join(tmpdir(), 'tokenwright-model-'))
+  const opened: FileTokenStore[] = []
+  return {
+    clock,
+    open: async () => {
+      const store = await FileTokenStore.open(join(folder, 'tokens.db'), { clock, crossProcessStaleness: 0 })
+      opened.push(store)
+      return store
+    },
+    end: async () => {
+      for (const store of opened) await store.close()
+      await rm(folder, { recursive: true })
+    },
   }
 }
 
@@ -112,46 +173,53 @@ const command: fc.Arbitrary<Command> = fc.oneof(
 )
 
 describe('the life of tokens', () => {
-  it('is what the model says, through crashes and restarts', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 40 }), async (commands) => {
-        const clock: FakeClock = fakeClock({ now: START })
-        const store = new Crashing({ clock })
-        const model = new Model()
-        const open = () => setUp({ store, keys: KEYS, retention: false }, clock).tokens
-        let tokens = open()
-        for (const command of commands) {
-          tokens = await apply(command, tokens, model, store, clock, open)
-          await check(tokens, model, clock.now())
-        }
-        // A fresh process sees the same, and so does one whose caches are cold.
-        await check(open(), model, clock.now())
-        await checkJournal(store)
-      }),
-      { numRuns: 400 },
-    )
-  }, 60_000)
+  it.each([
+    ['in memory', inMemory, 400],
+    ['in a file', inFile, 80],
+  ] as const)(
+    'is what the model says, through crashes and restarts: %s',
+    { timeout: 90_000 },
+    async (_, make, numRuns) => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 40 }), async (commands) => {
+          const world = await make()
+          try {
+            const model = new Model()
+            let process = await start(world)
+            const first = process
+            for (const command of commands) {
+              process = await apply(command, process, model, world)
+              await check(process.tokens, model, world.clock.now())
+            }
+            // A fresh process sees the same, and so does one that stood by all the time.
+            process = await start(world)
+            await check(process.tokens, model, world.clock.now())
+            await check(first.tokens, model, world.clock.now())
+            await checkJournal(process.crashing.store)
+          } finally {
+            await world.end()
+          }
+        }),
+        { numRuns },
+      )
+    },
+  )
 })
 
-async function apply(
-  command: Command,
-  tokens: Tokenwright,
-  model: Model,
-  store: Crashing,
-  clock: FakeClock,
-  open: () => Tokenwright,
-): Promise<Tokenwright> {
+async function apply(command: Command, process: Process, model: Model, world: World): Promise<Process> {
+  const { clock } = world
+  const { tokens, crashing } = process
   const now = clock.now()
   switch (command.op) {
     case 'advance':
       await clock.advance(command.by)
-      return tokens
+      return process
     case 'restart':
-      return open()
+      return start(world)
     case 'tick':
       await tokens.tick()
       await tokens.cleanup({ retention: '3650d' })
-      return tokens
+      return process
     case 'generate': {
       const holder = model.holder(command.service, now)
       const made = await attempt(() =>
@@ -162,7 +230,7 @@ async function apply(
         }),
       )
       expect(made.code).toBe(holder === undefined ? undefined : 'ERR_SERVICE_EXISTS')
-      if (made.value === undefined) return tokens
+      if (made.value === undefined) return process
       const before = model.named(command.service)
       if (before !== undefined) before.nameless = true
       const end = command.expiresIn === undefined ? Number.POSITIVE_INFINITY : now + command.expiresIn
@@ -176,7 +244,7 @@ async function apply(
         revoked: false,
         nameless: false,
       })
-      return tokens
+      return process
     }
     case 'rotate': {
       const token = model.named(command.service)
@@ -189,12 +257,12 @@ async function apply(
             : command.grace > 0 && live.length >= 3
               ? 'ERR_TOO_MANY_LIVE_VERSIONS'
               : undefined
-      store.crash = command.crash && expected === undefined
-      const crashed = store.crash
+      crashing.crash = command.crash && expected === undefined
+      const crashed = crashing.crash
       const done = await attempt(() => tokens.rotate(command.service, { grace: command.grace }))
-      store.crash = false
+      crashing.crash = false
       expect(done.code).toBe(crashed ? 'ERR_STORE_UNAVAILABLE' : expected)
-      if (expected !== undefined || token === undefined) return tokens
+      if (expected !== undefined || token === undefined) return process
       for (const text of live) {
         const current = text.n === token.current
         if (command.grace === 0) Object.assign(text, { end: now, why: 'revoked' })
@@ -204,34 +272,34 @@ async function apply(
       // The new text of a crashed rotation is lost with the process; its version is there all the same.
       const end = token.expiresIn === undefined ? Number.POSITIVE_INFINITY : now + token.expiresIn
       token.texts.push({ text: done.value?.token ?? '', n: token.current, madeAt: now, end, why: 'expired' })
-      return crashed ? open() : tokens
+      return crashed ? start(world) : process
     }
     case 'revokeVersion': {
       const token = model.named(command.service)
-      if (token === undefined || token.current === 1) return tokens
+      if (token === undefined || token.current === 1) return process
       const oldest = token.texts.find((text) => now < text.end && text.n !== token.current)
-      if (oldest === undefined) return tokens
+      if (oldest === undefined) return process
       await tokens.revoke(command.service, { version: oldest.n })
       Object.assign(oldest, { end: now, why: 'revoked' })
-      return tokens
+      return process
     }
     default: {
       const token = model.named(command.service)
       const idle =
         token !== undefined &&
         ((command.op === 'disable' && token.disabled) || (command.op === 'enable' && !token.disabled))
-      store.crash = command.crash && token !== undefined && !idle
-      const crashed = store.crash
+      crashing.crash = command.crash && token !== undefined && !idle
+      const crashed = crashing.crash
       const done = await attempt<unknown>(() => tokens[command.op](command.service))
-      store.crash = false
+      crashing.crash = false
       expect(done.code).toBe(
         token === undefined ? 'ERR_TOKEN_NOT_FOUND' : crashed ? 'ERR_STORE_UNAVAILABLE' : undefined,
       )
-      if (token === undefined) return tokens
+      if (token === undefined) return process
       if (command.op === 'revoke') token.revoked = true
       if (command.op === 'disable') token.disabled = true
       if (command.op === 'enable') token.disabled = false
-      return crashed ? open() : tokens
+      return crashed ? start(world) : process
     }
   }
 }
@@ -249,7 +317,7 @@ async function check(tokens: Tokenwright, model: Model, now: number): Promise<vo
 }
 
 /** Every entry has its tag and its place in the chain, and every revision of every token has its entry. */
-async function checkJournal(store: Crashing): Promise<void> {
+async function checkJournal(store: TokenStore): Promise<void> {
   const key = KeyRing.from(KEYS).subkey('journal')
   const entries = await store.journal({ limit: 1000 })
   const link = createLink(key)

@@ -44,6 +44,8 @@ try {
 
   transcript.chapter('Look for token texts where none may be')
   const files = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'))
+  const named = files.some((file) => file.includes('SIGNING_SECRET'))
+  transcript.step('the name SIGNING_SECRET, in the files of the store', 'found', named ? 'found' : 'not found')
   const leaks = texts.all().filter((text) => files.some((file) => file.includes(text)))
   transcript.step(`${texts.all().length} texts, in the files of the store`, '0 found', `${leaks.length} found`)
   const told = texts.all().filter((text) => transcript.text.includes(text))

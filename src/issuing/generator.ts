@@ -10,7 +10,7 @@ import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import { ABOUT_FIELDS, type AboutInput, checkName, parseAbout } from '../tokens/about.ts'
 import { isPrintable } from '../tokens/alphabet.ts'
-import { type ForeignDigest, oneDigest, parseForeignDigest } from '../tokens/digest.ts'
+import { digestKeys, type ForeignDigest, oneDigest, parseForeignDigest } from '../tokens/digest.ts'
 import {
   type FormatInput,
   hasSignedForm,
@@ -169,6 +169,8 @@ export class Generator {
       const { id, digest } = parseForeignDigest(input.digest as ForeignDigest)
       proof = { preview: '', digests: oneDigest(id, digest) }
     }
+    const known = await this.#base.store.find(tokenKind, 'digest', digestKeys(proof.digests))
+    if (known !== undefined) throw new TokenExistsError(known.id, false)
     const createdAt = input.createdAt === undefined ? clock.now() : parseInstant('createdAt', input.createdAt)
     if (createdAt > clock.now()) throw new InvalidInputError('createdAt', 'is in the future', 'leave it out for now')
     return this.#create({ ...draft, createdAt }, proof, input, true)

@@ -107,3 +107,21 @@ export class StoreClosedError extends StoreError {
     super('ERR_STORE_CLOSED', 'the store is closed', { help: 'open it again' })
   }
 }
+
+/** Other writers held the store for too long. Nothing was written. */
+export class StoreBusyError extends StoreError {
+  /** How long it was tried, ms. */
+  readonly waitedMs: number
+
+  /**
+   * @param what - the store, as its user knows it
+   * @param waitedMs - how long it was tried, ms
+   */
+  constructor(what: string, waitedMs: number) {
+    super('ERR_STORE_BUSY', `${what} was held by other writers for ${Math.round(waitedMs)} ms`, {
+      help: 'try again; if it stays so, look for a process that holds it',
+      retryable: true,
+    })
+    this.waitedMs = waitedMs
+  }
+}

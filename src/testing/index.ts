@@ -5,6 +5,7 @@
  * @module
  */
 
+export type { EventName, EventPayload } from '../kernel/emitter.ts'
 export {
   type EventRecorder,
   EventTimeoutError,
@@ -14,4 +15,10 @@ export {
 } from './event-recorder.ts'
 export { type FakeClock, type FakeClockOptions, fakeClock } from './fake-clock.ts'
 export { seededRandom } from './seeded-random.ts'
-export { type StoreFixture, type SuiteExpect, type SuiteTools, tokenStoreSuite } from './token-store-suite.ts'
+export {
+  type StoreFixture,
+  type SuiteAssertions,
+  type SuiteExpect,
+  type SuiteTools,
+  tokenStoreSuite,
+} from './token-store-suite.ts'

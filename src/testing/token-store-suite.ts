@@ -7,7 +7,7 @@ import { liveTests } from './store-suite/live.ts'
 import { modelTests } from './store-suite/model.ts'
 import { usageTests } from './store-suite/usage.ts'
 
-export type { StoreFixture, SuiteExpect, SuiteTools } from './store-suite/kit.ts'
+export type { StoreFixture, SuiteAssertions, SuiteExpect, SuiteTools } from './store-suite/kit.ts'
 
 /** How long one test of the suite may take, ms. */
 const TIMEOUT_MS = 30_000

@@ -255,9 +255,12 @@ describe('import', () => {
   it('refuses what is here already, in whatever form, and what was removed', async () => {
     const { tokens, clock } = setUp()
     await tokens.import({ service: 'A', digest: { scheme: 'sha256', digest: hash('sha256', 'hex') } })
-    await expect(
-      tokens.import({ service: 'B', digest: { scheme: 'sha256', digest: hash('sha256', 'base64') } }),
-    ).rejects.toThrow(TokenExistsError)
+    // Under its own name too: a migration that is run twice meets its own rows.
+    for (const service of ['A', 'B']) {
+      await expect(
+        tokens.import({ service, digest: { scheme: 'sha256', digest: hash('sha256', 'base64') } }),
+      ).rejects.toThrow(TokenExistsError)
+    }
     await tokens.revoke('A')
     await clock.advance('31d')
     expect(await tokens.cleanup()).toMatchObject({ removed: 1 })

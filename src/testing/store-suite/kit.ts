@@ -25,12 +25,23 @@ export interface StoreFixture {
 }
 
 /** The part of an assertion library that the suite needs; vitest, jest and bun have it. */
-export type SuiteExpect = (actual: unknown) => { toBe(expected: unknown): void; toEqual(expected: unknown): void }
+export type SuiteExpect = (actual: unknown) => SuiteAssertions
+
+/** What the suite asks of an assertion library. */
+export interface SuiteAssertions {
+  /** The same value. */
+  toBe(expected: unknown): void
+  /** An equal value, in depth. */
+  toEqual(expected: unknown): void
+}
 
 /** The test runner's functions. */
 export interface SuiteTools {
+  /** A group of tests. */
   readonly describe: (name: string, body: () => void) => unknown
+  /** A test, with the time that it may take. */
   readonly it: (name: string, body: () => Promise<void>, timeoutMs?: number) => unknown
+  /** An assertion. */
   readonly expect: SuiteExpect
 }
 

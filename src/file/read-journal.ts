@@ -1,0 +1,15 @@
+import { deepFreeze } from '../kernel/kind.ts'
+import type { JournalEntry, SealedEntry } from '../stores/journal-link.ts'
+import type { JournalQuery } from '../stores/token-store.ts'
+import { all, type JournalRow, type Statements } from './statements.ts'
+
+/** Reads a range of the journal. */
+export function readJournal(sql: Statements, { after, subject, reverse, limit }: JournalQuery): SealedEntry[] {
+  const down = reverse === true
+  const from = after ?? (down ? Number.POSITIVE_INFINITY : 0)
+  const rows =
+    subject === undefined
+      ? all<JournalRow>(down ? sql.journalDown : sql.journalUp, from, limit)
+      : all<JournalRow>(down ? sql.subjectDown : sql.subjectUp, subject, from, limit)
+  return rows.map(({ seq, mac, body }) => deepFreeze({ ...(JSON.parse(body) as JournalEntry), seq, mac }))
+}
