@@ -1,6 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { NextFunction, Request, Response } from 'express'
-import { Authenticator, type HttpRefusal, type ResponseHeaders } from '../http/authenticate.ts'
+import {
+  Authenticator,
+  type HttpAccepted,
+  type HttpPass,
+  type HttpRefusal,
+  type ResponseHeaders,
+} from '../http/authenticate.ts'
 import { CLIENT_CLOSED_REQUEST, type HttpCall, type TokenService } from '../http/call.ts'
 import type { Refused } from '../http/challenge.ts'
 import { stripQueryToken } from '../http/credentials.ts'
@@ -74,34 +80,38 @@ export function requireToken(tokens: TokenService, options: RequireTokenOptions 
     res.end(refusal.body)
   }
 
-  /** Whether the request passes. */
-  async function decide(req: Request, res: Response): Promise<boolean> {
-    const deciding = authenticator.authenticate(req, req)
-    if (query !== undefined) stripFrom(req, query)
-    const decision = await deciding
-    if (decision.kind !== 'pass' && decision.call !== undefined) finishWith(res, decision.call)
-    if (decision.kind === 'denied') {
-      await refuse(req, res, decision)
-      return false
-    }
+  function admit(req: Request, res: Response, decision: HttpPass | HttpAccepted): void {
     req.token = decision.kind === 'ok' ? decision.verified : undefined
     if (!res.headersSent) setHeaders(res, decision.headers)
-    return true
   }
 
-  return function requireToken(req, res, next): void {
+  return function requireToken(request, response, next): void {
     // Express hands over its own request and response, whatever the types of the route.
-    decide(req as Request, res as Response).then(
-      (passes) => {
-        if (passes) next()
-      },
-      (thrown: unknown) => next(asError(thrown)),
-    )
+    const req = request as Request
+    const res = response as Response
+    const fail = (thrown: unknown): void => next(asError(thrown))
+    // One promise for a request that passes, and none of our own: this runs for each of them.
+    authenticator.authenticate(req, req).then((decision) => {
+      try {
+        if (decision.kind !== 'pass' && decision.call !== undefined) finishWith(res, decision.call)
+        if (decision.kind === 'denied') {
+          refuse(req, res, decision).catch(fail)
+          return
+        }
+        admit(req, res, decision)
+      } catch (thrown) {
+        fail(thrown)
+        return
+      }
+      next()
+    }, fail)
+    if (query !== undefined) stripFrom(req, query)
   }
 }
 
 function setHeaders(res: Response, headers: ResponseHeaders): void {
-  for (const [name, value] of headers) {
+  for (let i = 0; i < headers.length; i++) {
+    const [name, value] = headers[i] as ResponseHeaders[number]
     const before = name === 'Vary' ? res.getHeader(name) : undefined
     res.setHeader(name, before === undefined ? value : `${String(before)}, ${value}`)
   }
@@ -110,7 +120,7 @@ function setHeaders(res: Response, headers: ResponseHeaders): void {
 function finishWith(res: Response, call: HttpCall): void {
   const finish = () => call.finish(res.writableEnded ? res.statusCode : CLIENT_CLOSED_REQUEST)
   if (res.destroyed) finish()
-  else res.once('close', finish)
+  else res.on('close', finish)
 }
 
 /** Removes the token from what loggers and handlers see of the URL. Express 4 parses the query beforehand, 5 on demand. */

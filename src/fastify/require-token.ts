@@ -1,5 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { Authenticator, type HttpRefusal, type ResponseHeaders } from '../http/authenticate.ts'
+import {
+  Authenticator,
+  type HttpAccepted,
+  type HttpPass,
+  type HttpRefusal,
+  type ResponseHeaders,
+} from '../http/authenticate.ts'
 import { CLIENT_CLOSED_REQUEST, type HttpCall, type TokenService } from '../http/call.ts'
 import type { Refused } from '../http/challenge.ts'
 import { stripQueryToken } from '../http/credentials.ts'
@@ -69,28 +75,29 @@ export function requireToken(
     reply.header('Content-Type', refusal.contentType).send(refusal.body)
   }
 
-  /** Whether the request passes. */
-  async function decide(request: FastifyRequest, reply: FastifyReply): Promise<boolean> {
-    const deciding = authenticator.authenticate(new RequestFacts(request), request)
-    if (query !== undefined) stripFrom(request, query)
-    const decision = await deciding
-    if (decision.kind !== 'pass' && decision.call !== undefined) finishWith(reply, decision.call)
-    if (decision.kind === 'denied') {
-      await refuse(request, reply, decision)
-      return false
-    }
+  function admit(request: FastifyRequest, reply: FastifyReply, decision: HttpPass | HttpAccepted): void {
     request.token = decision.kind === 'ok' ? decision.verified : undefined
     if (!reply.raw.headersSent) setHeaders(reply, decision.headers)
-    return true
   }
 
   return function requireToken(request, reply, done): void {
-    decide(request, reply).then(
-      (passes) => {
-        if (passes) done()
-      },
-      (thrown: unknown) => done(asError(thrown)),
-    )
+    const fail = (thrown: unknown): void => done(asError(thrown))
+    // One promise for a request that passes, and none of our own: this runs for each of them.
+    authenticator.authenticate(new RequestFacts(request), request).then((decision) => {
+      try {
+        if (decision.kind !== 'pass' && decision.call !== undefined) finishWith(reply, decision.call)
+        if (decision.kind === 'denied') {
+          refuse(request, reply, decision).catch(fail)
+          return
+        }
+        admit(request, reply, decision)
+      } catch (thrown) {
+        fail(thrown)
+        return
+      }
+      done()
+    }, fail)
+    if (query !== undefined) stripFrom(request, query)
   }
 }
 
@@ -128,7 +135,8 @@ class RequestFacts implements HttpRequest {
 }
 
 function setHeaders(reply: FastifyReply, headers: ResponseHeaders): void {
-  for (const [name, value] of headers) {
+  for (let i = 0; i < headers.length; i++) {
+    const [name, value] = headers[i] as ResponseHeaders[number]
     const before = name === 'Vary' ? reply.getHeader(name) : undefined
     reply.header(name, before === undefined ? value : `${String(before)}, ${value}`)
   }
@@ -138,7 +146,7 @@ function finishWith(reply: FastifyReply, call: HttpCall): void {
   const { raw } = reply
   const finish = () => call.finish(raw.writableEnded ? raw.statusCode : CLIENT_CLOSED_REQUEST)
   if (raw.destroyed) finish()
-  else raw.once('close', finish)
+  else raw.on('close', finish)
 }
 
 /** Removes the token from what handlers and later log lines see of the URL. */

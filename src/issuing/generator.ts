@@ -35,7 +35,7 @@ import type { Version } from '../tokens/versions.ts'
 import { viewOf } from '../tokens/view.ts'
 import { ServiceExistsError, TokenExistsError } from './errors.ts'
 import type { IssuingEvents } from './events.ts'
-import { birthOf, newTokenId, proofOf } from './new-token.ts'
+import { birthOf, proofOf, TokenIds } from './new-token.ts'
 
 /** How long a token lives. In an update an absent field keeps what is there, and `null` clears it. */
 export interface LifetimeInput {
@@ -101,6 +101,7 @@ export class Generator {
   readonly #catalog: ScopeCatalog | undefined
   readonly #formats: KnownFormats
   readonly #defaults: GenerateDefaults
+  readonly #ids: TokenIds
 
   /**
    * @param options - store, keys and, if wanted, scopes, formats and defaults
@@ -108,6 +109,7 @@ export class Generator {
    */
   constructor(options: IssuingOptions) {
     this.#base = Foundation.of(options)
+    this.#ids = new TokenIds(this.#base.random)
     this.#catalog = options.scopes
     this.#formats = options.formats instanceof KnownFormats ? options.formats : new KnownFormats(options.formats)
     this.#defaults = defined(options.defaults ?? {}, DEFAULT_FIELDS)
@@ -175,15 +177,16 @@ export class Generator {
   }
 
   #draft(options: GenerateInput | ImportInput, format: TokenFormat): Omit<TokenRecord, 'versions'> {
-    const { clock, random } = this.#base
+    const { clock } = this.#base
+    const now = clock.now()
     const lifetime = parseLifetime(options, undefined, clock)
     const about = parseAbout(options, undefined)
     return {
-      id: newTokenId(random, clock.now()),
+      id: this.#ids.next(now),
       service: checkName('service', options.service, 128),
       format,
       policy: parsePolicy(options, undefined, this.#catalog),
-      createdAt: clock.now(),
+      createdAt: now,
       ...(lifetime && { lifetime }),
       ...(about && { about }),
     }
@@ -281,7 +284,12 @@ const IMPORT_FIELDS = ['token', 'digest', 'createdAt', ...GENERATE_FIELDS.filter
 
 function defined<T extends object>(input: T, known: readonly string[]): T {
   checkFields('input', input, known)
-  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as T
+  const kept: Record<string, unknown> = {}
+  for (const field of Object.keys(input)) {
+    const value = input[field as keyof T]
+    if (value !== undefined) kept[field] = value
+  }
+  return kept as T
 }
 
 function checkForeignText(text: unknown, weak: boolean): asserts text is string {

@@ -1,4 +1,4 @@
-import { createHash, createHmac, type KeyObject } from 'node:crypto'
+import { createHmac, hash, type KeyObject } from 'node:crypto'
 import { lengthPrefixed } from '../kernel/bytes.ts'
 
 /** What is told of one change of one record, before it is tagged. */
@@ -53,23 +53,14 @@ export const EMPTY_HEAD: JournalHead = Object.freeze({ seq: 0, mac: '' })
 
 /** The digest of a record's JSON text that its journal entry carries. */
 export function dataDigest(json: string): string {
-  return createHash('sha256').update(json).digest('base64url')
+  return hash('sha256', json, 'base64url')
 }
 
 /** Tags facts with the journal key. */
 export function tagEntry(key: KeyObject, facts: JournalFacts): JournalEntry {
-  const text = lengthPrefixed([
-    facts.id,
-    String(facts.at),
-    facts.actor,
-    facts.action,
-    facts.kind,
-    facts.subject,
-    String(facts.revision),
-    facts.data,
-    facts.reason ?? '',
-    facts.detail === undefined ? '' : JSON.stringify(facts.detail),
-  ])
+  const { id, at, actor, action, kind, subject, revision, data, reason, detail } = facts
+  const told = detail === undefined ? '' : JSON.stringify(detail)
+  const text = lengthPrefixed([id, `${at}`, actor, action, kind, subject, `${revision}`, data, reason ?? '', told])
   return { ...facts, tag: createHmac('sha256', key).update(text).digest('base64url') }
 }
 
@@ -77,12 +68,13 @@ export function tagEntry(key: KeyObject, facts: JournalFacts): JournalEntry {
 export function createLink(key: KeyObject): Link {
   return (head, entries) => {
     let { seq, mac } = head
-    return entries.map((entry) => {
+    const sealed: SealedEntry[] = []
+    for (const entry of entries) {
       seq += 1
-      mac = createHmac('sha256', key)
-        .update(lengthPrefixed([mac, String(seq), entry.tag]))
-        .digest('base64url')
-      return { ...entry, seq, mac }
-    })
+      const text = lengthPrefixed([mac, `${seq}`, entry.tag])
+      mac = createHmac('sha256', key).update(text).digest('base64url')
+      sealed.push({ ...entry, seq, mac })
+    }
+    return sealed
   }
 }

@@ -41,6 +41,9 @@ export function parseAbout(input: AboutInput, before: About | undefined): About 
   return Object.keys(about).length === 0 ? undefined : (about as About)
 }
 
+/** Texts that need no closer look. */
+const PLAIN = /^[ -~]*$/
+
 /**
  * Checks a name: text without control characters, direction marks or broken surrogates.
  *
@@ -51,6 +54,7 @@ export function checkName(field: string, value: unknown, max: number): string {
     throw new InvalidInputError(field, `must be a text of 1 to ${max} characters`, 'give it a shorter text')
   }
   if (value.trim() !== value) throw new InvalidInputError(field, 'begins or ends with white space', 'trim it')
+  if (PLAIN.test(value)) return value
   for (const symbol of value) {
     const code = symbol.codePointAt(0) as number
     const control = code < 0x20 || (code >= 0x7f && code < 0xa0) || code === 0x2028 || code === 0x2029

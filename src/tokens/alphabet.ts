@@ -64,6 +64,9 @@ export function isPrintable(text: string): boolean {
   return true
 }
 
+/** Where symbols are put together: a text built one by one would be a chain of pieces. Wiped after each use. */
+const scratch = Buffer.alloc(512)
+
 /**
  * Draws `count` symbols, each with the same probability: bytes are cut to the bits that the alphabet needs, and those
  * beyond it are thrown away (rejection sampling; no modulo, so no bias).
@@ -71,20 +74,22 @@ export function isPrintable(text: string): boolean {
 export function sample(alphabet: string, count: number, random: Random): string {
   const size = alphabet.length
   const mask = (1 << (32 - Math.clz32(size - 1))) - 1
-  const draw = Math.ceil((count * (mask + 1) * 1.1) / size) + 4
-  let text = ''
+  const target = count <= scratch.length ? scratch : Buffer.alloc(count)
   let drawn = 0
   while (drawn < count) {
-    const bytes = random.bytes(draw)
+    const wanted = Math.ceil(((count - drawn) * (mask + 1) * 1.1) / size) + 4
+    const bytes = random.bytes(Math.min(wanted, 64))
     for (let i = 0; i < bytes.length && drawn < count; i++) {
       const index = (bytes[i] as number) & mask
       if (index < size) {
-        text += alphabet[index]
+        target[drawn] = alphabet.charCodeAt(index)
         drawn += 1
       }
     }
     bytes.fill(0)
   }
+  const text = target.toString('latin1', 0, count)
+  target.fill(0, 0, count)
   return text
 }
 

@@ -188,9 +188,28 @@ function checksumOf(format: TokenFormat, alphabet: string, body: string): string
 }
 
 const formats = new Map<string, TokenFormat>()
+/** The format asked for last: hosts mostly make many tokens of one form. */
+let latest: TokenFormat | undefined
 
 /** The shared object of a format. */
 export function internFormat(format: TokenFormat): TokenFormat {
+  if (latest !== undefined && isSameFormat(latest, format)) return latest
+  latest = intern(format)
+  return latest
+}
+
+function isSameFormat(a: TokenFormat, b: TokenFormat): boolean {
+  return (
+    a.type === b.type &&
+    a.prefix === b.prefix &&
+    a.charset === b.charset &&
+    a.length === b.length &&
+    a.checksum === b.checksum &&
+    a.retrievable === b.retrievable
+  )
+}
+
+function intern(format: TokenFormat): TokenFormat {
   const charset = typeof format.charset === 'string' ? format.charset : `:${format.charset.alphabet}`
   const key = `${format.type} ${format.prefix} ${charset} ${format.length} ${format.checksum} ${format.retrievable}`
   const known = formats.get(key)

@@ -181,8 +181,8 @@ export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
     type: (token) => ({ in: token.format.type, at: token.createdAt }),
     status: (token) => ({ in: statusOf(token), at: token.createdAt }),
     tag: (token) => token.about?.tags?.map((tag) => ({ in: tag, at: token.createdAt })),
-    keyId: (token) => proofs(token, (id) => !id.startsWith(':')),
-    scheme: (token) => proofs(token, (id) => id.startsWith(':')),
+    keyId: (token) => proofs(token, false),
+    scheme: (token) => proofs(token, true),
   },
   keeps: 'digest',
   merge: (here, archived) => {
@@ -198,6 +198,9 @@ export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
   },
 }
 
+/** The ids of imported digests begin with it. */
+const COLON = 58
+
 function finite(at: number): OrderKey | undefined {
   return Number.isFinite(at) ? { at } : undefined
 }
@@ -212,13 +215,19 @@ function earliest(versions: readonly TokenVersion[], field: 'graceUntil' | 'pend
 }
 
 /** Who can prove a live version: by key or scheme, at the end of the last version that hangs on it. */
-function proofs(token: TokenRecord, wanted: (id: string) => boolean): OrderKey | OrderKey[] | undefined {
+function proofs(token: TokenRecord, imported: boolean): OrderKey | OrderKey[] | undefined {
   if (token.revoked !== undefined) return undefined
-  const ends = new Map<string, number>()
+  let keys: { in: string; at: number }[] | undefined
   for (const version of token.versions) {
     if (version.state === 'retired') continue
-    const end = Math.min(endOf(version, token.lifetime), NEVER)
-    for (const id in version.digests) if (wanted(id)) ends.set(id, Math.max(ends.get(id) ?? 0, end))
+    const at = Math.min(endOf(version, token.lifetime), NEVER)
+    for (const id in version.digests) {
+      if ((id.charCodeAt(0) === COLON) !== imported) continue
+      const known = keys?.find((key) => key.in === id)
+      if (known !== undefined) known.at = Math.max(known.at, at)
+      else if (keys === undefined) keys = [{ in: id, at }]
+      else keys.push({ in: id, at })
+    }
   }
-  return ends.size === 0 ? undefined : [...ends].map(([id, at]) => ({ in: id, at }))
+  return keys
 }
