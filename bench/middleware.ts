@@ -1,4 +1,4 @@
-import { fork, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { median, type Pair, ratioOf, summarize } from './measure.ts'
@@ -78,7 +78,9 @@ class Client {
   }
 
   static async open(port: number, tokens: readonly string[]): Promise<Client> {
-    const sockets = Array.from({ length: CONNECTIONS }, () => connect(port, '127.0.0.1').setEncoding('latin1').setNoDelay())
+    const sockets = Array.from({ length: CONNECTIONS }, () =>
+      connect(port, '127.0.0.1').setEncoding('latin1').setNoDelay(),
+    )
     await Promise.all(sockets.map((socket) => once(socket, 'connect')))
     return new Client(sockets, tokens)
   }

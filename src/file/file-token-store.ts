@@ -76,9 +76,8 @@ export interface FileTokenStoreSeams {
  * ```ts
  * const store = await FileTokenStore.open('/var/lib/my-api/tokens/tokens.db')
  * const tokens = new Tokenwright({ store, keys: process.env.TOKEN_KEY })
- * // at the end
+ * // at the end: writes what is buffered, and closes the store
  * await tokens.close()
- * await store.close()
  * ```
  */
 export class FileTokenStore implements TokenStore {
