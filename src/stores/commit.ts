@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { deepFreeze, type Kind, nextRevision, type Stored, type Tombstone } from '../kernel/kind.ts'
 import type { Random } from '../kernel/random.ts'
+import { RisingIds } from '../kernel/rising-ids.ts'
 import { StaleRevisionError } from './errors.ts'
 import { createLink, dataDigest, type JournalEntry, type JournalFacts, type Link, tagEntry } from './journal-link.ts'
 import type { Expectation, TokenStore, Write } from './token-store.ts'
@@ -44,7 +45,7 @@ export class Commits {
   readonly #key: KeyObject
   readonly #link: Link
   readonly #clock: Clock
-  readonly #random: Random
+  readonly #ids: RisingIds
 
   /** @param options - the store, the journal key, time and randomness */
   constructor(options: CommitsOptions) {
@@ -52,7 +53,7 @@ export class Commits {
     this.#key = options.journalKey
     this.#link = createLink(options.journalKey)
     this.#clock = options.clock
-    this.#random = options.random
+    this.#ids = new RisingIds(options.random)
   }
 
   /**
@@ -67,8 +68,8 @@ export class Commits {
     changes: readonly Change<T>[],
     rows: readonly Write[] = [],
   ): Promise<(Stored<T> | undefined)[]> {
-    const id = Buffer.from(this.#random.bytes(12)).toString('base64url')
     const at = this.#clock.now()
+    const id = this.#ids.next(at)
     const expect: Expectation[] = []
     const write: Write[] = []
     const journal: JournalEntry[] = []
