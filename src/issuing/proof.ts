@@ -15,8 +15,8 @@ import type { UsageCounter } from '../usage/usage-tracker.ts'
 
 /** What all versions of one token share in this process. Hangs on the token's cell where the store has cells. */
 export class TokenMemo implements TokenLimits {
-  /** The record that {@link TokenMemo.ended} was observed on. */
-  stored: Stored<TokenRecord> | undefined = undefined
+  /** The revision that {@link TokenMemo.ended} was observed on. */
+  revision = 0
   /** The versions whose end was observed: they stay ended until the record changes, whatever the clock does. */
   ended: Set<number> | undefined = undefined
   limits: TokenLimits['limits'] = undefined
@@ -67,7 +67,7 @@ export class Proof implements Proven {
     this.#limits = limits
     this.policy = compilePolicy(stored.value.policy, catalog)
     this.endsAt = endOf(version, stored.value.lifetime)
-    this.ended = memo.stored === stored && memo.ended?.has(version.n) === true
+    this.ended = memo.revision === stored.revision && memo.ended?.has(version.n) === true
     this.readAt = now
   }
 
@@ -84,15 +84,15 @@ export class Proof implements Proven {
     this.version = version
     this.policy = compilePolicy(stored.value.policy, this.#catalog)
     this.endsAt = endOf(version, stored.value.lifetime)
-    this.ended = this.memo.stored === stored && this.memo.ended?.has(n) === true
+    this.ended = this.memo.revision === stored.revision && this.memo.ended?.has(n) === true
     return true
   }
 
   /** Remembers that the version has ended. */
   end(): void {
     this.ended = true
-    if (this.memo.stored !== this.stored) {
-      this.memo.stored = this.stored
+    if (this.memo.revision !== this.stored.revision) {
+      this.memo.revision = this.stored.revision
       this.memo.ended = undefined
     }
     this.memo.ended ??= new Set()
@@ -101,42 +101,6 @@ export class Proof implements Proven {
 
   limitStates(now: number): LimitState[] {
     return this.#limits.states(this.memo, this.stored.value, now)
-  }
-}
-
-/**
- * A bounded map from SHA-256 of a string to its proof: it holds no token text. Two generations: what isn't used while
- * one fills up is forgotten.
- */
-export class ProofCache {
-  readonly #half: number
-  #young = new Map<string, Proof>()
-  #old = new Map<string, Proof>()
-
-  /** @param size - how many proofs are held at most */
-  constructor(size: number) {
-    this.#half = Math.max(1, Math.floor(size / 2))
-  }
-
-  get(key: string): Proof | undefined {
-    const young = this.#young.get(key)
-    if (young !== undefined) return young
-    const old = this.#old.get(key)
-    if (old !== undefined) this.set(key, old)
-    return old
-  }
-
-  set(key: string, proof: Proof): void {
-    if (this.#young.size >= this.#half) {
-      this.#old = this.#young
-      this.#young = new Map()
-    }
-    this.#young.set(key, proof)
-  }
-
-  delete(key: string): void {
-    this.#young.delete(key)
-    this.#old.delete(key)
   }
 }
 

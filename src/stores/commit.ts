@@ -46,6 +46,7 @@ export class Commits {
   readonly #link: Link
   readonly #clock: Clock
   readonly #ids: RisingIds
+  readonly #listeners = new Set<(kind: string, id: string) => void>()
 
   /** @param options - the store, the journal key, time and randomness */
   constructor(options: CommitsOptions) {
@@ -54,6 +55,16 @@ export class Commits {
     this.#link = createLink(options.journalKey)
     this.#clock = options.clock
     this.#ids = new RisingIds(options.random)
+  }
+
+  /**
+   * Calls `listener` for each record that was written here, or may have been.
+   *
+   * @returns the way to stop
+   */
+  onWrite(listener: (kind: string, id: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   /**
@@ -93,7 +104,13 @@ export class Commits {
       )
     }
     for (const row of rows) write.push(row)
-    const { revisions } = await this.#store.commit({ id, expect, write, journal, link: this.#link })
+    let revisions: readonly number[]
+    try {
+      revisions = (await this.#store.commit({ id, expect, write, journal, link: this.#link })).revisions
+    } finally {
+      // A commit that failed may have been done all the same: what is remembered of its records is no longer sure.
+      for (const listener of this.#listeners) for (const { kind, id: written } of changes) listener(kind.name, written)
+    }
     return changes.map((change, i) =>
       'value' in change.to ? { id: change.id, revision: revisions[i] as number, value: change.to.value } : undefined,
     )
