@@ -6,7 +6,7 @@ import {
   MemoryTokenStore,
   systemClock,
   systemRandom,
-  type TokenEvents,
+  type TokenEvents, type TokenStore,
   UsageTracker,
   Verifier,
 } from '../src/index.ts'
@@ -69,7 +69,7 @@ async function uniform(
   texts: readonly string[],
 ): Promise<void> {
   const h = rawHmac(keys.subkey('digest'), texts)
-  const { verifier, usage } = newTracked(store, keys, 2 * UNIFORM)
+  const { verifier, usage } = trackedVerifier(store, keys, 2 * UNIFORM)
   for (const text of texts) await mustPass(verifier, text)
   await usage.flush()
   // The buffer of counters holds 50,000, and a host flushes it every few seconds.
@@ -79,10 +79,11 @@ async function uniform(
 }
 
 function newVerifier(store: MemoryTokenStore, keys: KeyRing): Verifier {
-  return newTracked(store, keys).verifier
+  return trackedVerifier(store, keys).verifier
 }
 
-function newTracked(store: MemoryTokenStore, keys: KeyRing, cacheSize?: number) {
+/** A verifier that counts usage, with a buffer of counts of its own. */
+export function trackedVerifier(store: TokenStore, keys: KeyRing, cacheSize?: number) {
   const events = new Emitter<TokenEvents>()
   const usage = new UsageTracker({ store, clock: systemClock(), random: systemRandom(), events })
   return { usage, verifier: new Verifier({ store, keys, events, usage, cacheSize }) }
