@@ -85,8 +85,12 @@ async function prefixedApiKey(): Promise<Subject> {
 
 async function passportHeader(): Promise<Subject> {
   const { HeaderAPIKeyStrategy } = await load('passport-headerapikey')
-  const users = new Map(Array.from({ length: WORKING_SET }, (_, i) => [`sk_${randomBytes(48).toString('base64url')}`, { i }]))
-  const strategy = new HeaderAPIKeyStrategy({ header: 'X-API-Key', prefix: '' }, false, (key, done) => done(null, users.get(key)))
+  const users = new Map(
+    Array.from({ length: WORKING_SET }, (_, i) => [`sk_${randomBytes(48).toString('base64url')}`, { i }]),
+  )
+  const strategy = new HeaderAPIKeyStrategy({ header: 'X-API-Key', prefix: '' }, false, (key, done) =>
+    done(null, users.get(key)),
+  )
   let passed = 0
   strategy.success = () => {
     passed += 1

@@ -80,9 +80,9 @@ export class ChangeFeed {
   }
 
   watch(onChange: (change: StoreChange) => void): () => void {
-    const stop = this.#watchers.add(onChange)
     // Only what comes from now on is told.
     this.look()
+    const stop = this.#watchers.add(onChange)
     this.#poll()
     return () => {
       stop()

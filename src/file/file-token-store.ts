@@ -34,6 +34,10 @@ import { readJournal } from './read-journal.ts'
 import { scanRows } from './scan.ts'
 import type { SchemaStep } from './schema.ts'
 import { all, one, prepareStatements, type Statements, type StoredRow } from './statements.ts'
+import { isWellFormed } from './well-formed.ts'
+
+/** How many usage increments are written in one transaction. */
+const USAGE_PART = 100
 
 /** How a {@link FileTokenStore} is opened. */
 export interface FileTokenStoreOptions {
@@ -72,9 +76,8 @@ export interface FileTokenStoreSeams {
  * ```ts
  * const store = await FileTokenStore.open('/var/lib/my-api/tokens/tokens.db')
  * const tokens = new Tokenwright({ store, keys: process.env.TOKEN_KEY })
- * // at the end
+ * // at the end: writes what is buffered, and closes the store
  * await tokens.close()
- * await store.close()
  * ```
  */
 export class FileTokenStore implements TokenStore {
@@ -159,9 +162,8 @@ export class FileTokenStore implements TokenStore {
 
   get<T>(kind: Kind<T>, id: string): Stored<T> | undefined {
     return this.#read(kind, (known) => {
-      const row = one<StoredRow>(this.#sql.row, known.id, id)
-      // SQLite's text has no half characters: what was asked for may not be what was found.
-      return row === undefined || row.gone === 1 || row.id !== id ? undefined : (storedOf(known, row) as Stored<T>)
+      const row = isWellFormed(id) ? one<StoredRow>(this.#sql.row, known.id, id) : undefined
+      return row === undefined || row.gone === 1 ? undefined : (storedOf(known, row) as Stored<T>)
     })
   }
 
@@ -170,7 +172,7 @@ export class FileTokenStore implements TokenStore {
     return this.#read(kind, (known) => {
       const number = known.uniques.find((unique) => unique.name === index)?.id ?? -1
       for (const key of keys) {
-        const row = one<StoredRow>(this.#sql.find, number, key)
+        const row = isWellFormed(key) ? one<StoredRow>(this.#sql.find, number, key) : undefined
         if (row !== undefined && row.gone === 0) return storedOf(known, row) as Stored<T>
       }
       return undefined
@@ -228,8 +230,15 @@ export class FileTokenStore implements TokenStore {
 
   async addUsage(flushId: string, increments: readonly UsageIncrement[]): Promise<void> {
     checkIncrements(flushId, increments)
-    const copy = increments.slice()
-    await this.#write({ kinds: USAGE_KINDS, run: (tx) => applyUsage(tx, flushId, copy, this.#clock.now()) })
+    this.#checkOpen()
+    // In parts, each known by itself when it comes again: the lock is not held for all of a large flush.
+    const parts: Promise<void>[] = []
+    for (let from = 0; from < increments.length; from += USAGE_PART) {
+      const part = increments.slice(from, from + USAGE_PART)
+      const id = `${flushId}/${from / USAGE_PART}`
+      parts.push(this.#write({ kinds: USAGE_KINDS, run: (tx) => applyUsage(tx, id, part, this.#clock.now()) }))
+    }
+    await Promise.all(parts)
   }
 
   usage(query: UsageQuery): readonly UsageRow[] {

@@ -5,6 +5,7 @@ import type { Write } from '../stores/token-store.ts'
 import type { FileKind } from './kind-registry.ts'
 import { eachPoint } from './points.ts'
 import type { Statements } from './statements.ts'
+import { isWellFormed } from './well-formed.ts'
 
 /** What the file holds of a record, as far as a write has to know. */
 export interface RowHead {
@@ -84,11 +85,8 @@ export class FileWrite {
   }
 }
 
-/** Half of a pair of UTF-16 code units: SQLite's text is UTF-8, which has none. */
-const LONE_SURROGATE = /[\ud800-\udfff]/u
-
 function checkText({ kind }: FileKind, text: string): void {
-  if (LONE_SURROGATE.test(text)) {
+  if (!isWellFormed(text)) {
     throw new InvalidCommitError(`an id, key or partition of a ${kind.name} is not well-formed Unicode`)
   }
 }

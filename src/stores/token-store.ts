@@ -163,7 +163,8 @@ export interface TokenStore {
   journalHead(): MaybePromise<JournalHead>
   /**
    * Adds counts to the usage rows and to the activity rows that exist; the same `flushId` again changes nothing (a
-   * store remembers at least the last 10,000). At most 10,000 increments. Watchers aren't told.
+   * store remembers at least the last 10,000). At most 10,000 increments. A call that fails may have added a part: the
+   * same flush again adds the rest. Watchers aren't told.
    */
   addUsage(flushId: string, increments: readonly UsageIncrement[]): MaybePromise<void>
   /** Usage rows in order of hour, token, tool and outcome. */
