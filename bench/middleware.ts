@@ -96,7 +96,11 @@ async function requestRate(framework: Framework, report: Report): Promise<void> 
     const pairs: Pair[] = []
     for (let i = 0; i < PAIRS; i++) pairs.push(await turn())
     const [bare, guarded] = [median(pairs.map((p) => p.reference)), median(pairs.map((p) => p.subject))]
-    report(`middleware.${framework}.rate`, ratioOf(pairs), `${rounded(guarded)} requests/s beside ${rounded(bare)} bare`)
+    report(
+      `middleware.${framework}.rate`,
+      ratioOf(pairs),
+      `${rounded(guarded)} requests/s beside ${rounded(bare)} bare`,
+    )
     for (const socket of sockets) socket.destroy()
   } finally {
     child.kill()

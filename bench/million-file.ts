@@ -55,7 +55,8 @@ export async function millionFile(): Promise<MillionFile> {
 async function build(path: string): Promise<MillionFile> {
   const secret = generateSecret()
   // Nobody else reads the file meanwhile, and if the machine stops it is built anew: no need to wait for the disk.
-  const connected = (db: { exec(sql: string): void }) => db.exec('PRAGMA synchronous = OFF; PRAGMA cache_size = -262144')
+  const connected = (db: { exec(sql: string): void }) =>
+    db.exec('PRAGMA synchronous = OFF; PRAGMA cache_size = -262144')
   const store = await FileTokenStore.openWith(path, {}, { connected })
   const collector = new Collector()
   const generator = new Generator({ store: collector, keys: KeyRing.from(secret) })
