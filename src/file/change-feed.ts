@@ -5,7 +5,7 @@ import { Watchers } from '../stores/watchers.ts'
 import type { CellCache } from './file-cells.ts'
 import type { FileEffect } from './file-transaction.ts'
 import type { KindRegistry } from './kind-registry.ts'
-import { all, one, type Statements } from './statements.ts'
+import { all, dataVersion, one, type Statements } from './statements.ts'
 
 /** More entries than this in one look, and every cell is read again rather than the changed ones. */
 const TAIL = 10_000
@@ -61,7 +61,7 @@ export class ChangeFeed {
   /** Looks for others' changes now. Answers whether there were any. */
   look(now = this.#clock.monotonic()): boolean {
     this.#lookedAt = now
-    const version = one<{ data_version: number }>(this.#sql.dataVersion)?.data_version ?? -1
+    const version = dataVersion(this.#sql)
     if (version === this.#version) return false
     const first = this.#version === -1
     this.#catchUp(0, 0)

@@ -1,0 +1,223 @@
+/** The parts of the benchmark, in the order in which they run. */
+export const SECTIONS = [
+  'verify',
+  'generate',
+  'limiter',
+  'memory',
+  'file-store',
+  'middleware',
+  'imports',
+  'peers',
+] as const
+
+export type Section = (typeof SECTIONS)[number]
+
+/** What a case is counted in. `H` is one raw HMAC of a token; `x` is a plain ratio, named in the case. */
+export type Unit = 'H' | 'ms' | 'MB' | 'B' | 'x'
+
+/** One line of the table. */
+export interface Case {
+  readonly id: string
+  readonly section: Section
+  readonly what: string
+  readonly unit: Unit
+  /** What it must not exceed, or must reach; absent = told, not gated. */
+  readonly budget?: { readonly atMost: number } | { readonly atLeast: number }
+  /** The cases of peers that stand beside it. */
+  readonly peers?: readonly string[]
+}
+
+const VERIFY_PEERS = ['peer.prefixed-api-key', 'peer.passport-headerapikey', 'peer.better-auth.verify']
+
+/** Every case, with what it must reach. */
+export const CASES: readonly Case[] = [
+  {
+    id: 'verify.seen.100k',
+    section: 'verify',
+    what: 'verify, 100,000 stored, seen before',
+    unit: 'H',
+    budget: { atMost: 1 },
+    peers: VERIFY_PEERS,
+  },
+  {
+    id: 'verify.first.100k',
+    section: 'verify',
+    what: 'verify, 100,000 stored, first sight',
+    unit: 'H',
+    budget: { atMost: 1.9 },
+  },
+  {
+    id: 'verify.seen.1m',
+    section: 'verify',
+    what: 'verify, 1,000,000 stored, seen before',
+    unit: 'H',
+    budget: { atMost: 1.1 },
+  },
+  {
+    id: 'verify.first.1m',
+    section: 'verify',
+    what: 'verify, 1,000,000 stored, first sight',
+    unit: 'H',
+    budget: { atMost: 2 },
+  },
+  { id: 'verify.new.100k', section: 'verify', what: 'verify, 100,000 stored, first call of a process', unit: 'H' },
+  { id: 'verify.uniform.1m', section: 'verify', what: 'verify, uniform over 200,000 of 1,000,000', unit: 'H' },
+  {
+    id: 'generate.text',
+    section: 'generate',
+    what: 'generate, text alone',
+    unit: 'H',
+    budget: { atMost: 0.35 },
+    peers: ['peer.nanoid'],
+  },
+  {
+    id: 'generate.memory',
+    section: 'generate',
+    what: 'generate, into the memory store',
+    unit: 'H',
+    budget: { atMost: 6 },
+    peers: ['peer.better-auth.create'],
+  },
+  { id: 'limiter.slot', section: 'limiter', what: 'limiter, slot at hand', unit: 'H' },
+  { id: 'limiter.key', section: 'limiter', what: 'limiter, by key', unit: 'H' },
+  {
+    id: 'limiter.reserve',
+    section: 'limiter',
+    what: 'limiter, reservation by key',
+    unit: 'H',
+    budget: { atMost: 0.09 },
+    peers: ['peer.rate-limiter-flexible'],
+  },
+  {
+    id: 'memory.token',
+    section: 'memory',
+    what: 'memory store, a token of 1,000,000',
+    unit: 'B',
+    budget: { atMost: 900 },
+  },
+  { id: 'memory.owned', section: 'memory', what: 'memory store, a token with owner and tag', unit: 'B' },
+  { id: 'memory.cache', section: 'memory', what: 'verifier cache, a remembered string', unit: 'B' },
+  {
+    id: 'file.commit.cost',
+    section: 'file-store',
+    what: 'file store, a commit of 64 callers over its bare statements',
+    unit: 'x',
+    budget: { atMost: 1.5 },
+  },
+  {
+    id: 'file.commit.group',
+    section: 'file-store',
+    what: 'file store, 64 callers over one, 5 ms a sync',
+    unit: 'x',
+    budget: { atLeast: 8 },
+  },
+  {
+    id: 'file.writers.delay',
+    section: 'file-store',
+    what: 'file store, four writing processes: longest delay of an event loop',
+    unit: 'ms',
+    budget: { atMost: 50 },
+  },
+  {
+    id: 'file.writers.share',
+    section: 'file-store',
+    what: 'file store, four writing processes: smallest share over an even one',
+    unit: 'x',
+    budget: { atLeast: 0.5 },
+  },
+  {
+    id: 'file.open.ms',
+    section: 'file-store',
+    what: 'file store, open with 1,000,000 tokens',
+    unit: 'ms',
+    budget: { atMost: 100 },
+  },
+  {
+    id: 'file.open.rss',
+    section: 'file-store',
+    what: 'file store, open with 1,000,000 tokens: memory',
+    unit: 'MB',
+    budget: { atMost: 200 },
+  },
+  {
+    id: 'file.verify.warm',
+    section: 'file-store',
+    what: 'verify, file store, warm',
+    unit: 'H',
+    budget: { atMost: 1.2 },
+  },
+  {
+    id: 'file.verify.exact',
+    section: 'file-store',
+    what: 'verify, file store, warm, crossProcessStaleness 0',
+    unit: 'H',
+    budget: { atMost: 2 },
+  },
+  {
+    id: 'file.verify.cold',
+    section: 'file-store',
+    what: 'verify, file store, cold',
+    unit: 'H',
+    budget: { atMost: 12 },
+  },
+  {
+    id: 'middleware.express',
+    section: 'middleware',
+    what: 'Express middleware, CPU added to a request',
+    unit: 'H',
+    budget: { atMost: 3 },
+  },
+  {
+    id: 'middleware.express.rate',
+    section: 'middleware',
+    what: 'Express, requests/s over bare',
+    unit: 'x',
+  },
+  {
+    id: 'middleware.fastify',
+    section: 'middleware',
+    what: 'Fastify middleware, CPU added to a request',
+    unit: 'H',
+    budget: { atMost: 3 },
+  },
+  {
+    id: 'middleware.fastify.rate',
+    section: 'middleware',
+    what: 'Fastify, requests/s over bare',
+    unit: 'x',
+  },
+  {
+    id: 'imports.core',
+    section: 'imports',
+    what: 'import of the core entry, over an empty script',
+    unit: 'ms',
+    budget: { atMost: 60 },
+  },
+  {
+    id: 'imports.peers',
+    section: 'imports',
+    what: 'optional peers that the core entry loads',
+    unit: 'x',
+    budget: { atMost: 0 },
+  },
+  { id: 'peer.prefixed-api-key', section: 'peers', what: 'prefixed-api-key, check', unit: 'H' },
+  { id: 'peer.passport-headerapikey', section: 'peers', what: 'passport-headerapikey, plain keys in a Map', unit: 'H' },
+  { id: 'peer.better-auth.verify', section: 'peers', what: 'better-auth, verify, 1000 keys in memory', unit: 'H' },
+  { id: 'peer.better-auth.create', section: 'peers', what: 'better-auth, create, in memory', unit: 'H' },
+  { id: 'peer.nanoid', section: 'peers', what: 'nanoid customAlphabet, 64 characters', unit: 'H' },
+  { id: 'peer.rate-limiter-flexible', section: 'peers', what: 'rate-limiter-flexible, memory', unit: 'H' },
+]
+
+/** The case of an id. */
+export function caseOf(id: string): Case {
+  const found = CASES.find((one) => one.id === id)
+  if (found === undefined) throw new TypeError(`budgets.ts has no case ${id}`)
+  return found
+}
+
+/** By what part a value misses its case's budget, 0.2 = a fifth too much or too little; 0 = it is met, or there is none. */
+export function missedBy({ budget }: Case, value: number): number {
+  if (budget === undefined) return 0
+  if ('atMost' in budget) return value <= budget.atMost ? 0 : budget.atMost === 0 ? value : value / budget.atMost - 1
+  return value >= budget.atLeast ? 0 : 1 - value / budget.atLeast
+}

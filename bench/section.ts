@@ -1,0 +1,31 @@
+import { SECTIONS, type Section } from './budgets.ts'
+import { fileStoreSection } from './file-store.ts'
+import { generateSection } from './generate.ts'
+import { importsSection } from './imports.ts'
+import { limiterSection } from './limiter.ts'
+import { memorySection } from './memory.ts'
+import { middlewareSection } from './middleware.ts'
+import { peersSection } from './peers.ts'
+import type { Report, Result } from './result.ts'
+import { verifySection } from './verify.ts'
+
+const RUNNERS: { readonly [section in Section]: (report: Report) => Promise<void> } = {
+  verify: verifySection,
+  generate: generateSection,
+  limiter: limiterSection,
+  memory: memorySection,
+  'file-store': fileStoreSection,
+  middleware: middlewareSection,
+  imports: importsSection,
+  peers: peersSection,
+}
+
+// Run by main.ts, a process for each section: what one leaves in memory, or in the compiler, is not for the next.
+const section = SECTIONS.find((name) => name === process.argv[2])
+if (section === undefined) throw new Error(`the sections are ${SECTIONS.join(', ')}`)
+
+await RUNNERS[section]((id, measured, note) => {
+  const range = typeof measured === 'number' ? { value: measured, low: measured, high: measured } : measured
+  process.send?.({ id, ...range, ...(note !== undefined && { note }) } satisfies Result)
+})
+process.disconnect()
