@@ -100,9 +100,9 @@ BEGIN
   END IF;
 
   -- Claim the commit's id: the same one again waits here until this one has ended.
-  INSERT INTO ${n.commits} (id, at, by, revisions)
+  INSERT INTO ${n.commits} AS x (id, at, by, revisions)
     VALUES (p->>'id', ${n.now_ms}(), p->>'by', to_jsonb(revisions)::text)
-    ON CONFLICT (id) DO NOTHING RETURNING commits.n INTO num;
+    ON CONFLICT (id) DO NOTHING RETURNING x.n INTO num;
   IF NOT FOUND THEN
     SELECT x.revisions, x.by INTO r FROM ${n.commits} x WHERE x.id = p->>'id';
     IF FOUND THEN RETURN jsonb_build_object('replayed', r.revisions::jsonb, 'by', r.by); END IF;

@@ -43,8 +43,8 @@ DECLARE
   calls_now bigint;
   last_now bigint;
 BEGIN
-  INSERT INTO ${n.flushes} (id, at) VALUES (p->>'id', ${n.now_ms}()) ON CONFLICT (id) DO NOTHING
-    RETURNING flushes.n INTO num;
+  INSERT INTO ${n.flushes} AS x (id, at) VALUES (p->>'id', ${n.now_ms}()) ON CONFLICT (id) DO NOTHING
+    RETURNING x.n INTO num;
   IF NOT FOUND THEN RETURN 'added'; END IF;
   ${forget(n.flushes, n.now_ms, FLUSHES_REMEMBERED)}
   FOR w IN SELECT * FROM jsonb_to_recordset(p->'u') AS c(h bigint, t text, l text, r text, n bigint, c float8, f float8,
