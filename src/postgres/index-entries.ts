@@ -1,7 +1,7 @@
 import type { AnyKind, OrderKey, Tombstone } from '../kernel/kind.ts'
 import { InvalidCommitError } from '../stores/errors.ts'
 import { checkOrderKeys, checkUniqueKeys } from '../stores/order-keys.ts'
-import type { PgKind } from './kind-registry.ts'
+import type { PgKind } from './pg-kind.ts'
 import { isStorable } from './storable-text.ts'
 
 /** An entry of a unique index: the index and the key. */

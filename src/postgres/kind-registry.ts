@@ -4,33 +4,9 @@ import type { Connections, Session } from './connections.ts'
 import { isMissing, newerSchema, notMigrated } from './engine-errors.ts'
 import { orderEntries, uniqueEntries } from './index-entries.ts'
 import type { Names } from './names.ts'
+import { type PgKind, reviveBody } from './pg-kind.ts'
 import { SCHEMA_STEPS } from './schema.ts'
 import type { RecordRow, Statements } from './statements.ts'
-
-/** A unique index with its number in the database. */
-export interface PgUnique {
-  readonly ind: number
-  readonly name: string
-  readonly keysOf: UniqueFunction
-}
-
-/** An order index with its number in the database. */
-export interface PgOrder {
-  readonly ind: number
-  readonly name: string
-  readonly keysOf: OrderFunction
-}
-
-/** A kind with its number in the database, and its indexes with theirs. */
-export interface PgKind {
-  readonly kind: AnyKind
-  readonly id: number
-  /** Counts how often its index entries were made anew. */
-  readonly version: number
-  readonly uniques: readonly PgUnique[]
-  readonly orders: readonly PgOrder[]
-  readonly keeps: PgUnique | undefined
-}
 
 interface KindRow {
   readonly schema_version: number | string
@@ -191,10 +167,4 @@ function indexesOf(kind: AnyKind): string {
 /** What the index entries depend on. */
 function shapeOf(kind: AnyKind): string {
   return JSON.stringify([Object.keys(kind.unique).sort(), Object.keys(kind.order).sort(), kind.keeps ?? null])
-}
-
-/** A record of its JSON text, not yet frozen. */
-export function reviveBody(kind: AnyKind, body: string): unknown {
-  const value: unknown = JSON.parse(body)
-  return kind.revive === undefined ? value : kind.revive(value)
 }
