@@ -51,6 +51,8 @@ DECLARE
   stale text;
   removed text;
   due bigint;
+  known text;
+  known_by text;
   event_kind int := (p->'q'->>0)::int;
   order_ind int := (p->'q'->>1)::int;
   due_ind int := (p->'q'->>2)::int;
@@ -67,9 +69,9 @@ BEGIN
       SELECT DISTINCT hashtext(t.token) & 1023 AS h FROM (
         SELECT e->>1 AS token FROM jsonb_array_elements(p->'e') e
         UNION ALL
-        SELECT o->>1 FROM jsonb_to_recordset(p->'w') AS c(k int, id text, a int)
-          JOIN ${n.record} x ON x.kind = c.k AND x.id = c.id, jsonb_array_elements(x.o) o
-          WHERE c.k = event_kind AND c.a > 1 AND (o->>0)::int = order_ind
+        SELECT point->>1 FROM jsonb_to_recordset(p->'w') AS c(k int, id text, a int)
+          JOIN ${n.record} x ON x.kind = c.k AND x.id = c.id, jsonb_array_elements(x.o) point
+          WHERE c.k = event_kind AND c.a > 1 AND (point->>0)::int = order_ind
       ) t ORDER BY h) l;
   END IF;
 
@@ -94,18 +96,18 @@ BEGIN
     JOIN ${n.kind} x ON x.id = (v->>0)::int AND x.version = (v->>1)::int;
   IF num < jsonb_array_length(p->'k') THEN RETURN '{"reindexed":true}'; END IF;
   IF stale IS NOT NULL OR removed IS NOT NULL THEN
-    SELECT x.revisions, x.by INTO r FROM ${n.commits} x WHERE x.id = p->>'id';
-    IF FOUND THEN RETURN jsonb_build_object('replayed', r.revisions::jsonb, 'by', r.by); END IF;
+    SELECT x.revisions, x.caller INTO known, known_by FROM ${n.commits} x WHERE x.id = p->>'id';
+    IF FOUND THEN RETURN jsonb_build_object('replayed', known::jsonb, 'by', known_by); END IF;
     RETURN coalesce(stale, removed);
   END IF;
 
   -- Claim the commit's id: the same one again waits here until this one has ended.
-  INSERT INTO ${n.commits} AS x (id, at, by, revisions)
+  INSERT INTO ${n.commits} AS x (id, at, caller, revisions)
     VALUES (p->>'id', ${n.now_ms}(), p->>'by', to_jsonb(revisions)::text)
     ON CONFLICT (id) DO NOTHING RETURNING x.n INTO num;
   IF NOT FOUND THEN
-    SELECT x.revisions, x.by INTO r FROM ${n.commits} x WHERE x.id = p->>'id';
-    IF FOUND THEN RETURN jsonb_build_object('replayed', r.revisions::jsonb, 'by', r.by); END IF;
+    SELECT x.revisions, x.caller INTO known, known_by FROM ${n.commits} x WHERE x.id = p->>'id';
+    IF FOUND THEN RETURN jsonb_build_object('replayed', known::jsonb, 'by', known_by); END IF;
     RAISE EXCEPTION 'tokenwright: try again' USING ERRCODE = '40001';
   END IF;
   ${forget(n.commits, n.now_ms, COMMITS_REMEMBERED)}
@@ -129,7 +131,8 @@ BEGIN
     ELSE
       CONTINUE WHEN w.a = 0;
       IF w.a > 1 AND w.k = event_kind THEN
-        tokens := tokens || ARRAY(SELECT o->>1 FROM jsonb_array_elements(o_before[i]) o WHERE (o->>0)::int = order_ind);
+        tokens := tokens || ARRAY(
+          SELECT point->>1 FROM jsonb_array_elements(o_before[i]) point WHERE (point->>0)::int = order_ind);
       END IF;
       IF u_before[i] <> w.u THEN
         DELETE FROM ${n.uniq} x USING (
@@ -190,7 +193,7 @@ BEGIN
       JOIN ${n.record} x ON x.kind = event_kind AND x.id = f.id
       WHERE f.ind = order_ind AND f.part = w.t ORDER BY f.at, f.id LIMIT 1;
     CONTINUE WHEN NOT FOUND OR r.event_at IS NULL
-      OR EXISTS (SELECT 1 FROM jsonb_array_elements(r.o) o WHERE (o->>0)::int = due_ind);
+      OR EXISTS (SELECT 1 FROM jsonb_array_elements(r.o) point WHERE (point->>0)::int = due_ind);
     UPDATE ${n.record} x SET revision = x.revision + 1, body = '{"dueAt":' || r.event_at || ',' || substr(x.body, 2),
         o = x.o || jsonb_build_array(jsonb_build_array(due_ind, '', r.event_at))
       WHERE x.kind = event_kind AND x.id = r.id;

@@ -5,6 +5,7 @@ import { StoreBusyError, StoreUnavailableError } from '../stores/errors.ts'
 import { isBroken, isLostRace, sqlState, storeErrorOf } from './engine-errors.ts'
 import type { PostgresClient, PostgresPool, PostgresQuery } from './pool.ts'
 import type { Statement } from './statements.ts'
+import { cantBeUsed, Transaction } from './transaction.ts'
 
 /** How often a statement is repeated that the server undid for the sake of another. */
 const RACES = 20
@@ -25,12 +26,6 @@ export interface ConnectionsOptions {
   readonly timeout: number
   /** How long a connection of the pool is waited for, ms. */
   readonly connectTimeout: number
-}
-
-/** Statements one after the other within one transaction. */
-export interface Session {
-  /** Runs one of the store's statements. */
-  run<R>(statement: Statement, values: unknown[]): Promise<R[]>
 }
 
 /**
@@ -80,39 +75,36 @@ export class Connections {
   }
 
   /**
-   * Runs several statements within one transaction. It isn't repeated.
+   * Begins a transaction on a connection of its own. It isn't repeated, and has to be ended.
    *
    * @param begin - the statement that begins it
    */
-  async transaction<T>(begin: string, doing: string, work: (session: Session) => Promise<T>): Promise<T> {
+  async begin(begin: string, doing: string): Promise<Transaction> {
     const { clock, store, timeout } = this.#options
-    let client: PostgresClient | undefined
-    let broken = false
-    const later = (): number => clock.monotonic() + timeout
-    const run = async <R>(open: PostgresClient, statement: Statement, values: unknown[]): Promise<R[]> => {
-      const answer = open.query(this.#queryOf(statement, values))
-      const { rows } = await (statement.unbounded === true ? answer : this.#bounded(answer, later()))
-      return rows as R[]
+    const ask = async (client: PostgresClient, statement: Statement, values: unknown[]): Promise<unknown[]> => {
+      const answer = client.query(this.#queryOf(statement, values))
+      return (await (statement.unbounded === true ? answer : this.#bounded(answer, clock.monotonic() + timeout))).rows
     }
     try {
-      const open = await this.#take(later())
-      client = open
-      client.on?.('error', ignore)
-      await run(open, { text: begin }, [])
-      const result = await work({ run: (statement, values) => run(open, statement, values) })
-      await run(open, COMMIT, [])
+      const client = await this.#take(clock.monotonic() + timeout)
+      const transaction = new Transaction(client, ask, store, doing)
+      await transaction.run({ text: begin }, [])
+      return transaction
+    } catch (error) {
+      throw storeErrorOf(error, store, doing)
+    }
+  }
+
+  /** Runs several statements within one transaction. It isn't repeated. */
+  async transaction<T>(doing: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const transaction = await this.begin('BEGIN', doing)
+    try {
+      const result = await work(transaction)
+      await transaction.commit()
       return result
     } catch (error) {
-      broken = cantBeUsed(error)
-      if (client !== undefined && !broken) {
-        await run(client, ROLLBACK, []).catch(() => {
-          broken = true
-        })
-      }
-      throw storeErrorOf(error, store, doing)
-    } finally {
-      client?.off?.('error', ignore)
-      client?.release(broken)
+      await transaction.abandon()
+      throw error
     }
   }
 
@@ -167,7 +159,11 @@ export class Connections {
     const wait = Math.max(0, deadline - clock.monotonic())
     return new Promise<T>((resolve, reject) => {
       const timer = clock.setTimer(wait, () => {
-        reject(new StoreUnavailableError(`${store} gave no answer within ${Math.round(wait)} ms`))
+        reject(
+          new StoreUnavailableError(
+            `${store} gave no answer within ${Math.round(wait)} ms; what it was asked may be done all the same`,
+          ),
+        )
       })
       answer.then(
         (value) => {
@@ -183,15 +179,7 @@ export class Connections {
   }
 }
 
-const COMMIT: Statement = { text: 'COMMIT' }
-const ROLLBACK: Statement = { text: 'ROLLBACK' }
-
 function ignore(): void {}
-
-/** Whether a connection is to be closed after this: it is broken, or an answer is still to come on it. */
-function cantBeUsed(error: unknown): boolean {
-  return isBroken(error) || error instanceof StoreUnavailableError
-}
 
 function outcomeUnknown(store: string, doing: string, code: string): StoreUnavailableError {
   const what = `the connection to ${store} broke while it was asked to ${doing}; whether it was done could not be found out`

@@ -2,7 +2,7 @@ import type { AnyKind, OrderKey, Tombstone } from '../kernel/kind.ts'
 import { InvalidCommitError } from '../stores/errors.ts'
 import { checkOrderKeys, checkUniqueKeys } from '../stores/order-keys.ts'
 import type { PgKind } from './pg-kind.ts'
-import { isStorable } from './storable-text.ts'
+import { isStorable, toStored } from './storable-text.ts'
 
 /** An entry of a unique index: the index and the key. */
 export type UniqueEntry = readonly [ind: number, key: string]
@@ -30,8 +30,7 @@ export function uniqueEntries(
     const checked = checkUniqueKeys(kind, index.name, keys)
     for (let i = 0; i < checked.length; i++) {
       const key = checked[i] as string
-      checkText(kind, key)
-      if (i === 0 || checked.indexOf(key) === i) entries.push([index.ind, key])
+      if (i === 0 || checked.indexOf(key) === i) entries.push([index.ind, storedText(kind, key)])
     }
   }
   return entries
@@ -58,15 +57,15 @@ export function orderEntries({ kind, orders }: PgKind, value: unknown): readonly
 }
 
 function entryOf(kind: AnyKind, ind: number, { at, in: part = '' }: OrderKey): OrderEntry {
-  checkText(kind, part)
-  return [ind, part, at]
+  return [ind, storedText(kind, part), at]
 }
 
-/** Refuses a text that PostgreSQL can't hold. */
-export function checkText(kind: AnyKind, text: string): void {
+/** An id, key or partition as the database holds it; refuses what it can't hold. */
+export function storedText(kind: AnyKind, text: string): string {
   if (!isStorable(text)) {
     throw new InvalidCommitError(
-      `an id, key or partition of a ${kind.name} holds NUL or is not well-formed Unicode, which PostgreSQL can't hold`,
+      `an id, key or partition of a ${kind.name} is not well-formed Unicode, which PostgreSQL can't hold`,
     )
   }
+  return toStored(text)
 }

@@ -1,12 +1,13 @@
 import type { AnyKind, Tombstone } from '../kernel/kind.ts'
 import type { OrderFunction, UniqueFunction } from '../stores/order-keys.ts'
-import type { Connections, Session } from './connections.ts'
+import type { Connections } from './connections.ts'
 import { isMissing, newerSchema, notMigrated } from './engine-errors.ts'
 import { orderEntries, uniqueEntries } from './index-entries.ts'
 import type { Names } from './names.ts'
 import { type PgKind, reviveBody } from './pg-kind.ts'
 import { SCHEMA_STEPS } from './schema.ts'
 import type { RecordRow, Statements } from './statements.ts'
+import type { Transaction } from './transaction.ts'
 
 interface KindRow {
   readonly schema_version: number | string
@@ -112,31 +113,35 @@ export class KindRegistry {
 
   async #reindex(kind: AnyKind): Promise<PgKind> {
     const sql = this.#sql
-    return await this.#connections.transaction('BEGIN', `make the indexes of ${kind.name} anew in`, async (session) => {
-      await session.run(sql.noTimeout, [])
-      await session.run(sql.lockRecords, [])
-      await session.run(sql.enterKind, [kind.name, kind.schema, shapeOf(kind), indexesOf(kind)])
-      const rows = (await session.run<KindRow>(sql.kind, [kind.name])) as (KindRow & { id: number })[]
+    return await this.#connections.transaction(`make the indexes of ${kind.name} anew in`, async (transaction) => {
+      await transaction.run(sql.noTimeout, [])
+      await transaction.run(sql.lockRecords, [])
+      await transaction.run(sql.enterKind, [kind.name, kind.schema, shapeOf(kind), indexesOf(kind)])
+      const rows = (await transaction.run<KindRow>(sql.kind, [kind.name])) as (KindRow & { id: number })[]
       const found = assemble(kind, rows)
       // Another instance may have done it while this one waited for the lock.
       if (rows[0]?.schema === kind.schema && rows[0].shape === shapeOf(kind)) return found
-      await session.run(sql.clearUniq, [found.id])
-      await session.run(sql.clearOrd, [found.id])
-      await this.#reindexRows(session, found)
-      await session.run(sql.setShape, [found.id, kind.schema, shapeOf(kind)])
+      await transaction.run(sql.clearUniq, [found.id])
+      await transaction.run(sql.clearOrd, [found.id])
+      await this.#reindexRows(transaction, found)
+      await transaction.run(sql.setShape, [found.id, kind.schema, shapeOf(kind)])
       return { ...found, version: found.version + 1 }
     })
   }
 
-  async #reindexRows(session: Session, kind: PgKind): Promise<void> {
+  async #reindexRows(transaction: Transaction, kind: PgKind): Promise<void> {
     for (let last = ''; ; ) {
-      const rows = await session.run<RecordRow & { gone: boolean }>(this.#sql.rowsOfKind, [kind.id, last, REINDEX_PAGE])
+      const rows = await transaction.run<RecordRow & { gone: boolean }>(this.#sql.rowsOfKind, [
+        kind.id,
+        last,
+        REINDEX_PAGE,
+      ])
       const page = rows.map(({ id, gone, body }) => {
         const value = gone ? undefined : reviveBody(kind.kind, body)
         const tombstone = gone ? (JSON.parse(body) as Tombstone) : undefined
         return { k: kind.id, id, u: uniqueEntries(kind, value, tombstone), o: orderEntries(kind, value) }
       })
-      await session.run(this.#sql.reindex, [JSON.stringify(page)])
+      await transaction.run(this.#sql.reindex, [JSON.stringify(page)])
       if (rows.length < REINDEX_PAGE) return
       last = rows[rows.length - 1]?.id ?? ''
     }

@@ -11,8 +11,8 @@ import type { SchemaStep } from './schema.ts'
  * @throws StoreError ERR_STORE_NEWER_SCHEMA when the tables are ahead of the steps
  */
 export async function migrate(connections: Connections, n: Names, steps: readonly SchemaStep[]): Promise<void> {
-  await connections.transaction('BEGIN', 'migrate', async (session) => {
-    const run = <R>(text: string, values: unknown[] = []) => session.run<R>({ text, unbounded: true }, values)
+  await connections.transaction('migrate', async (transaction) => {
+    const run = <R>(text: string, values: unknown[] = []) => transaction.run<R>({ text, unbounded: true }, values)
     await run('SET LOCAL statement_timeout = 0')
     await run('SELECT pg_advisory_xact_lock(hashtext($1))', [`tokenwright ${n.mark}`])
     // CREATE SCHEMA IF NOT EXISTS would need the right to create one even where it exists.

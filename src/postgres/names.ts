@@ -31,7 +31,7 @@ const OBJECTS = [
 ] as const
 
 /** Where everything of one store is: each object's full name, quoted. */
-export type Names = { readonly [object in (typeof OBJECTS)[number]]: string } & {
+export type Names = { readonly [name in (typeof OBJECTS)[number]]: string } & {
   /** The schema, quoted. */
   readonly schema: string
   /** The schema, as its user wrote it. */
@@ -57,7 +57,7 @@ export function namesOf(schema: string, prefix: string): Names {
   const mark = hash('sha256', `${schema}.${prefix}`, 'hex').slice(0, 12)
   const named = Object.fromEntries(OBJECTS.map((object) => [object, `"${schema}"."${prefix}${object}"`]))
   return {
-    ...(named as { [object in (typeof OBJECTS)[number]]: string }),
+    ...(named as { [name in (typeof OBJECTS)[number]]: string }),
     schema: `"${schema}"`,
     plainSchema: schema,
     store: prefix === '' ? `the store in schema ${schema}` : `the store ${schema}.${prefix}*`,

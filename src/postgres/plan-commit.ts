@@ -2,9 +2,9 @@ import type { AnyKind } from '../kernel/kind.ts'
 import { InvalidCommitError } from '../stores/errors.ts'
 import { type EventRecord, eventKind } from '../stores/outbox.ts'
 import type { Commit, Write } from '../stores/token-store.ts'
-import { checkText, type OrderEntry, orderEntries, type UniqueEntry, uniqueEntries } from './index-entries.ts'
+import { type OrderEntry, orderEntries, storedText, type UniqueEntry, uniqueEntries } from './index-entries.ts'
 import type { PgKind } from './pg-kind.ts'
-import { isStorable } from './storable-text.ts'
+import { isStorable, toStored } from './storable-text.ts'
 
 /** What is to become of a record: only expected, written, removed with a tombstone, removed without a trace. */
 const EXPECTED = 0
@@ -76,7 +76,7 @@ export function planCommit(
   notifications: readonly string[] | undefined,
 ): CommitDocument {
   const { id, expect, write, journal, outbox } = commit
-  if (!isStorable(id)) throw new InvalidCommitError('the id of a commit holds NUL or is not well-formed Unicode')
+  if (!isStorable(id)) throw new InvalidCommitError('the id of a commit is not well-formed Unicode')
   const plans: RecordPlan[] = []
   let matched = 0
   let events = outbox !== undefined && outbox.length > 0
@@ -91,13 +91,13 @@ export function planCommit(
     const written = new Set(write.map((each) => `${each.kind.name}/${each.id}`))
     for (const { kind, id: record, revision } of expect) {
       if (written.has(`${kind.name}/${record}`)) continue
-      checkText(kind, record)
-      plans.push({ k: (kinds.get(kind.name) as PgKind).id, id: record, x: revision, a: EXPECTED })
+      const known = kinds.get(kind.name) as PgKind
+      plans.push({ k: known.id, id: storedText(kind, record), x: revision, a: EXPECTED })
     }
   }
   if (plans.length > 1) plans.sort(byPlace)
   return {
-    id,
+    id: toStored(id),
     by,
     m: write.length,
     k: [...kinds.values()].map((kind) => [kind.id, kind.version] as const),
@@ -108,7 +108,7 @@ export function planCommit(
       if (!isStorable(entry.subject)) {
         throw new InvalidCommitError(`commit ${id} has a journal entry whose subject PostgreSQL can't hold`)
       }
-      return [entry.kind, entry.subject, JSON.stringify(entry)] as const
+      return [entry.kind, toStored(entry.subject), JSON.stringify(entry)] as const
     }),
     ...(notifications !== undefined && notifications.length > 0 ? { n: notifications } : undefined),
   }
@@ -116,8 +116,7 @@ export function planCommit(
 
 function planRecord(write: Write, kind: PgKind, expected: number, place: number): RecordPlan {
   const { id } = write
-  checkText(kind.kind, id)
-  const base = { k: kind.id, id, x: expected, i: place }
+  const base = { k: kind.id, id: storedText(kind.kind, id), x: expected, i: place }
   if ('remove' in write) return { ...base, a: REMOVED, u: [], o: [] }
   if ('tombstone' in write) {
     const { tombstone } = write
@@ -148,9 +147,8 @@ function bodyOf(kind: PgKind, id: string, value: unknown): string {
 /** The number and the date when it is due are the database's to add. */
 function planEvent(event: NonNullable<Commit['outbox']>[number]): readonly [string, string, number, string] {
   const { id, token, at } = event
-  checkText(eventKind, id)
-  checkText(eventKind, token)
-  return [id, token, at, JSON.stringify({ ...event, order: undefined, dueAt: undefined })]
+  const body = JSON.stringify({ ...event, order: undefined, dueAt: undefined })
+  return [storedText(eventKind, id), storedText(eventKind, token), at, body]
 }
 
 function eventNumbers(kind: PgKind): readonly [number, number, number] {

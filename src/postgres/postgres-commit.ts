@@ -12,6 +12,7 @@ import { notificationsOf } from './notifications.ts'
 import type { PgKind } from './pg-kind.ts'
 import { kindsOf, planCommit } from './plan-commit.ts'
 import type { Statements } from './statements.ts'
+import { fromStored } from './storable-text.ts'
 
 /** What the database's function answers: one of these. */
 interface CommitAnswer {
@@ -90,7 +91,8 @@ export class PostgresCommits {
     } catch (error) {
       const state = sqlState(error)
       if (state === KEY_TAKEN) throw conflictOf(detailOf(error), kinds)
-      if (state === EVENT_EXISTS) throw new InvalidCommitError(`the outbox has an event ${detailOf(error)} already`)
+      if (state === EVENT_EXISTS)
+        throw new InvalidCommitError(`the outbox has an event ${fromStored(detailOf(error))} already`)
       throw storeErrorOf(error, this.#store, 'write')
     }
   }
@@ -99,23 +101,24 @@ export class PostgresCommits {
     const nameOf = (id: number): string => [...kinds.values()].find((kind) => kind.id === id)?.kind.name ?? ''
     if (answer.stale !== undefined) {
       const [kind, id, expected, found] = answer.stale
-      throw new StaleRevisionError(nameOf(kind), id, expected, found)
+      throw new StaleRevisionError(nameOf(kind), fromStored(id), expected, found)
     }
     if (answer.removed !== undefined) {
       const [kind, id] = answer.removed
-      throw new InvalidCommitError(`${nameOf(kind)} ${id} is removed for good; it can't be written`)
+      throw new InvalidCommitError(`${nameOf(kind)} ${fromStored(id)} is removed for good; it can't be written`)
     }
     if (answer.replayed !== undefined && answer.by !== by) {
       return { result: { revisions: answer.replayed, replayed: true }, events: [] }
     }
     // Found done by this very call: the answer had been lost, and with it which events became due.
-    const events = answer.told ?? (commit.outbox ?? []).map((event) => event.id)
+    const events = answer.told?.map(fromStored) ?? (commit.outbox ?? []).map((event) => event.id)
     return { result: { revisions: answer.revisions ?? answer.replayed ?? [], replayed: false }, events }
   }
 }
 
 function conflictOf(detail: string, kinds: ReadonlyMap<string, PgKind>): UniqueConflictError {
-  const { ind, holder, removed } = JSON.parse(detail) as { ind: number; holder: string; removed: boolean }
+  const { ind, holder: stored, removed } = JSON.parse(detail) as { ind: number; holder: string; removed: boolean }
+  const holder = fromStored(stored)
   for (const { kind, uniques } of kinds.values()) {
     const index = uniques.find((unique) => unique.ind === ind)
     if (index !== undefined) return new UniqueConflictError(kind.name, index.name, holder, removed)

@@ -43,7 +43,7 @@ export const SCHEMA_STEPS: readonly SchemaStep[] = [
     `CREATE TABLE ${n.head} (one boolean PRIMARY KEY CHECK (one), seq bigint NOT NULL, mac text NOT NULL)`,
     `INSERT INTO ${n.head} VALUES (true, 0, '')`,
     `CREATE TABLE ${n.commits} (
-       id text COLLATE "C" PRIMARY KEY, n bigint GENERATED ALWAYS AS IDENTITY, at bigint NOT NULL, by text NOT NULL,
+       id text COLLATE "C" PRIMARY KEY, n bigint GENERATED ALWAYS AS IDENTITY, at bigint NOT NULL, caller text NOT NULL,
        revisions text NOT NULL)`,
     `CREATE INDEX ON ${n.commits} (n)`,
     `CREATE TABLE ${n.flushes} (
