@@ -70,7 +70,8 @@ BEGIN
         SELECT e->>1 AS token FROM jsonb_array_elements(p->'e') e
         UNION ALL
         SELECT point->>1 FROM jsonb_to_recordset(p->'w') AS c(k int, id text, a int)
-          JOIN ${n.record} x ON x.kind = c.k AND x.id = c.id, jsonb_array_elements(x.o) point
+          CROSS JOIN LATERAL (SELECT x.o FROM ${n.record} x WHERE x.kind = c.k AND x.id = c.id LIMIT 1) x
+          CROSS JOIN LATERAL jsonb_array_elements(x.o) point
           WHERE c.k = event_kind AND c.a > 1 AND (point->>0)::int = order_ind
       ) t ORDER BY h) l;
   END IF;
@@ -135,18 +136,18 @@ BEGIN
           SELECT point->>1 FROM jsonb_array_elements(o_before[i]) point WHERE (point->>0)::int = order_ind);
       END IF;
       IF u_before[i] <> w.u THEN
-        DELETE FROM ${n.uniq} x USING (
-          SELECT (e->>0)::int AS ind, e->>1 AS key FROM jsonb_array_elements(u_before[i]) e
-          EXCEPT SELECT (e->>0)::int, e->>1 FROM jsonb_array_elements(w.u) e
-        ) d WHERE x.ind = d.ind AND x.key = d.key;
+        FOR r IN SELECT (e->>0)::int AS ind, e->>1 AS key FROM jsonb_array_elements(u_before[i]) e
+            EXCEPT SELECT (e->>0)::int, e->>1 FROM jsonb_array_elements(w.u) e LOOP
+          DELETE FROM ${n.uniq} x WHERE x.ind = r.ind AND x.key = r.key;
+        END LOOP;
         claims := claims OR w.u <> '[]';
       END IF;
       changed := o_before[i] <> w.o;
       IF changed THEN
-        DELETE FROM ${n.ord} x USING (
-          SELECT (e->>0)::int AS ind, e->>1 AS part, (e->>2)::bigint AS at FROM jsonb_array_elements(o_before[i]) e
-          EXCEPT SELECT (e->>0)::int, e->>1, (e->>2)::bigint FROM jsonb_array_elements(w.o) e
-        ) d WHERE x.ind = d.ind AND x.part = d.part AND x.at = d.at AND x.id = w.id;
+        FOR r IN SELECT (e->>0)::int AS ind, e->>1 AS part, (e->>2)::bigint AS at FROM jsonb_array_elements(o_before[i]) e
+            EXCEPT SELECT (e->>0)::int, e->>1, (e->>2)::bigint FROM jsonb_array_elements(w.o) e LOOP
+          DELETE FROM ${n.ord} x WHERE x.ind = r.ind AND x.part = r.part AND x.at = r.at AND x.id = w.id;
+        END LOOP;
       END IF;
       IF w.a = 3 THEN
         DELETE FROM ${n.record} x WHERE x.kind = w.k AND x.id = w.id;
@@ -175,8 +176,10 @@ BEGIN
       -- Some were there before: kept, or held by another.
       num := 0;
       FOR r IN SELECT c.k, c.id, (e->>0)::int AS ind, x.id AS holder
-          FROM jsonb_to_recordset(p->'w') AS c(k int, id text, u jsonb), jsonb_array_elements(c.u) e
-          LEFT JOIN ${n.uniq} x ON x.ind = (e->>0)::int AND x.key = e->>1 LOOP
+          FROM jsonb_to_recordset(p->'w') AS c(k int, id text, u jsonb) CROSS JOIN LATERAL jsonb_array_elements(c.u) e
+          LEFT JOIN LATERAL (
+            SELECT x.id FROM ${n.uniq} x WHERE x.ind = (e->>0)::int AND x.key = e->>1 LIMIT 1
+          ) x ON true LOOP
         -- Given up by its holder since we wanted it.
         IF r.holder IS NULL THEN RAISE EXCEPTION 'tokenwright: try again' USING ERRCODE = '40001'; END IF;
         CONTINUE WHEN r.holder = r.id;
@@ -189,9 +192,8 @@ BEGIN
 
   -- Events: those behind a removed one become due, then the new ones come.
   FOR w IN SELECT DISTINCT t FROM unnest(tokens) t LOOP
-    SELECT x.id, x.o, x.event_at INTO r FROM ${n.ord} f
-      JOIN ${n.record} x ON x.kind = event_kind AND x.id = f.id
-      WHERE f.ind = order_ind AND f.part = w.t ORDER BY f.at, f.id LIMIT 1;
+    SELECT x.id, x.o, x.event_at INTO r FROM ${n.record} x WHERE x.kind = event_kind AND x.id = (
+      SELECT f.id FROM ${n.ord} f WHERE f.ind = order_ind AND f.part = w.t ORDER BY f.at, f.id LIMIT 1);
     CONTINUE WHEN NOT FOUND OR r.event_at IS NULL
       OR EXISTS (SELECT 1 FROM jsonb_array_elements(r.o) point WHERE (point->>0)::int = due_ind);
     UPDATE ${n.record} x SET revision = x.revision + 1, body = '{"dueAt":' || r.event_at || ',' || substr(x.body, 2),
@@ -219,8 +221,10 @@ BEGIN
   END LOOP;
 
   IF guards THEN
-    DELETE FROM ${n.record} x USING jsonb_to_recordset(p->'w') AS c(k int, id text, x bigint, a int)
-      WHERE c.a = 0 AND c.x = 0 AND x.kind = c.k AND x.id = c.id;
+    FOR w IN SELECT * FROM jsonb_to_recordset(p->'w') AS c(k int, id text, x bigint, a int) LOOP
+      CONTINUE WHEN w.a <> 0 OR w.x <> 0;
+      DELETE FROM ${n.record} x WHERE x.kind = w.k AND x.id = w.id;
+    END LOOP;
   END IF;
   INSERT INTO ${n.journal} (kind, subject, body)
     SELECT j->>0, j->>1, j->>2 FROM jsonb_array_elements(p->'j') WITH ORDINALITY AS t(j, at) ORDER BY t.at;

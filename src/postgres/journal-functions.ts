@@ -14,17 +14,15 @@ CREATE FUNCTION ${n.seal_1}(p_text text) RETURNS boolean LANGUAGE plpgsql ${FUNC
 AS $body$
 DECLARE
   p jsonb := p_text::jsonb;
-  num int;
+  w record;
 BEGIN
   UPDATE ${n.head} x SET seq = (p->'to'->>0)::bigint, mac = p->'to'->>1
     WHERE x.one AND x.seq = (p->'from'->>0)::bigint AND x.mac = p->'from'->>1;
   IF NOT FOUND THEN RETURN false; END IF;
-  UPDATE ${n.journal} x SET seq = (e->>1)::bigint, mac = e->>2
-    FROM jsonb_array_elements(p->'entries') e WHERE x.n = (e->>0)::bigint AND x.seq IS NULL;
-  GET DIAGNOSTICS num = ROW_COUNT;
-  IF num <> jsonb_array_length(p->'entries') THEN
-    RAISE EXCEPTION 'tokenwright: try again' USING ERRCODE = '40001';
-  END IF;
+  FOR w IN SELECT (e->>0)::bigint AS n, (e->>1)::bigint AS seq, e->>2 AS mac FROM jsonb_array_elements(p->'entries') e LOOP
+    UPDATE ${n.journal} x SET seq = w.seq, mac = w.mac WHERE x.n = w.n AND x.seq IS NULL;
+    IF NOT FOUND THEN RAISE EXCEPTION 'tokenwright: try again' USING ERRCODE = '40001'; END IF;
+  END LOOP;
   RETURN true;
 END
 $body$`,
