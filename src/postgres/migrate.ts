@@ -14,7 +14,7 @@ export async function migrate(connections: Connections, n: Names, steps: readonl
   await connections.transaction('migrate', async (transaction) => {
     const run = <R>(text: string, values: unknown[] = []) => transaction.run<R>({ text, unbounded: true }, values)
     await run('SET LOCAL statement_timeout = 0')
-    await run('SELECT pg_advisory_xact_lock(hashtext($1))', [`tokenwright ${n.mark}`])
+    await run('SELECT pg_advisory_xact_lock(hashtext($1))', [`tokenwright ${n.plainSchema}`])
     // CREATE SCHEMA IF NOT EXISTS would need the right to create one even where it exists.
     const schema = await run('SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1', [n.plainSchema])
     if (schema.length === 0) await run(`CREATE SCHEMA ${n.schema}`)

@@ -31,8 +31,6 @@ export interface PostgresPool {
   end?(): Promise<void>
   /** Where the pool tells of idle connections that broke. */
   on?(event: 'error', listener: (error: Error) => void): unknown
-  /** Takes such a listener away. */
-  off?(event: 'error', listener: (error: Error) => void): unknown
   /** Given by a pool over a database inside this process, which has one connection only. */
   readonly embedded?: {
     /** What acknowledged commits survive. */

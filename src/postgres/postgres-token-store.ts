@@ -50,7 +50,7 @@ const MAX_SEALED = 10_000
 
 /** How a {@link PostgresTokenStore} is made. */
 export interface PostgresTokenStoreOptions {
-  /** The host's pool: `Pool` of `pg`, or `fromPglite(db)`. Two connections at least, and a listener for its own errors is added. */
+  /** The host's pool: `Pool` of `pg`, or `fromPglite(db)`. Two connections at least, and it gets a listener for errors of idle ones. */
   readonly pool: PostgresPool
   /** The schema that the tables are in; {@link PostgresTokenStore.migrate} makes it. Default `tokenwright`. */
   readonly schema?: string | undefined
@@ -184,8 +184,7 @@ export class PostgresTokenStore implements TokenStore {
       snapshot: true,
       stalenessMs: 0,
     })
-    // An idle connection that breaks concerns nobody; without a listener it would end the process.
-    pool.on?.('error', ignore)
+    listenForErrors(pool)
   }
 
   /**
@@ -342,7 +341,6 @@ export class PostgresTokenStore implements TokenStore {
     this.#lost.clear()
     await this.#listener?.stop()
     if (this.#closePool) await this.#pool.end?.()
-    else this.#pool.off?.('error', ignore)
   }
 
   #checkOpen(): void {
@@ -390,3 +388,13 @@ function storedOf<T>({ kind }: PgKind, { id, revision, body }: RecordRow): Store
 }
 
 function ignore(): void {}
+
+/** Pools that were listened to before. */
+const heard = new WeakSet<PostgresPool>()
+
+/** An idle connection that breaks concerns nobody; without a listener it would end the process. */
+function listenForErrors(pool: PostgresPool): void {
+  if (heard.has(pool)) return
+  heard.add(pool)
+  pool.on?.('error', ignore)
+}
