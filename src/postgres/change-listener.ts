@@ -54,10 +54,11 @@ export class ChangeListener {
   async stop(): Promise<void> {
     this.#wanted = false
     this.#timer?.cancel()
-    await this.#connecting
     const client = this.#client
     this.#client = undefined
     if (client !== undefined) await end(client)
+    // One that is being opened ends itself, unless somebody has begun to listen again meanwhile.
+    await this.#connecting
   }
 
   #connect(): void {

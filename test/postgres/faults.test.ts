@@ -14,24 +14,24 @@ import {
   wholeJournal,
 } from '../../src/testing/store-suite/kit.ts'
 import { dropSchema, freshSchema, newPool, SERVER, there } from './database.ts'
-import { Proxy } from './proxy.ts'
+import { FaultyProxy } from './proxy.ts'
 
 describe.runIf(there)('faults', () => {
   const admin = newPool()
   let schema = ''
-  let proxy: Proxy
+  let proxy: FaultyProxy
   let pool: pg.Pool
   let store: PostgresTokenStore
   beforeEach(async () => {
     schema = freshSchema()
-    proxy = await Proxy.start()
+    proxy = await FaultyProxy.start()
     pool = newPool({ host: '127.0.0.1', port: proxy.port, application_name: schema, max: 8 })
     store = new PostgresTokenStore({ pool, schema, closePool: true })
     await store.migrate()
     await commit(store, account('warm', 0))
   })
   afterEach(async () => {
-    proxy.fault = 'none'
+    proxy.blackhole = false
     await store.close()
     await proxy.stop()
     await dropSchema(admin, schema)
@@ -42,43 +42,45 @@ describe.runIf(there)('faults', () => {
 
   it('a commit whose answer was lost is found done, and not done twice', async () => {
     for (let n = 0; n < 5; n++) {
-      const hits = proxy.hits
-      proxy.about = `lost ${n}`
-      proxy.fault = 'cut-answer'
-      const healed = setInterval(() => {
-        if (proxy.hits > hits) proxy.fault = 'none'
-      }, 1)
+      proxy.cutAnswersAbout(`lost ${n}`, 1 + (n % 3))
       const answer = await store.commit(draft([account(`lost ${n}`, 0)], { id: `lost ${n}` }))
-      clearInterval(healed)
-      expect(proxy.hits).toBe(hits + 1)
       // It was this call's own doing.
       expect(answer).toEqual({ revisions: [1], replayed: false })
       expect((await journalOf(`lost ${n}`)).length).toBe(1)
       // Without an expectation nothing but the commit's id could have prevented a second time.
-      const lease = draft([{ kind: leaseKind, id: 'l', value: { holder: 'h', endsAt: n } }], { id: `lost lease ${n}` })
-      proxy.about = `lost lease ${n}`
-      proxy.fault = 'cut-answer'
-      const again = setInterval(() => {
-        if (proxy.hits > hits + 1) proxy.fault = 'none'
-      }, 1)
-      expect((await store.commit(lease)).revisions).toEqual([n + 1])
-      clearInterval(again)
+      const lease = draft([{ kind: leaseKind, id: 'l', value: { holder: 'h', endsAt: n } }], { id: `lease ${n}` })
+      proxy.cutAnswersAbout(`lease ${n}`, 1)
+      expect(await store.commit(lease)).toEqual({ revisions: [n + 1], replayed: false })
       expect((await store.commit(lease)).replayed).toBe(true)
       expect((await store.get(leaseKind, 'l'))?.revision).toBe(n + 1)
     }
+    expect(proxy.cuts).toBe(14)
+  })
+
+  it('usage whose answer was lost is counted once, and a seal whose answer was lost is one seal', async () => {
+    const hour = Math.floor((await store.time()) / 3_600_000) * 3_600_000
+    const counts = { token: 't', version: 1, hour, tool: '', outcome: 'ok', calls: 3, cost: 3, failures: 0 }
+    proxy.cutAnswersAbout('a flush', 2)
+    await store.addUsage('a flush', [{ ...counts, durationMs: 1, lastAt: hour }])
+    expect((await store.usage({ limit: 5 })).map((row) => row.calls)).toEqual([3])
+    for (let n = 0; n < 5; n++) await commit(store, account(`s${n}`, 0))
+    proxy.cutAnswersAbout('"entries"', 1)
+    const journal = await wholeJournal(store)
+    expect(proxy.cuts).toBe(3)
+    expect(journal.length).toBe(6)
+    expect(brokenAt(journal)).toBe(undefined)
   })
 
   it('a commit that never gets an answer says that it may have been done; the same again tells', async () => {
     const patient = new PostgresTokenStore({ pool, schema, timeout: 400 })
     await patient.get(accountKind, 'warm')
-    proxy.about = 'never'
-    proxy.fault = 'cut-answer'
+    proxy.cutAnswersAbout('never', Number.POSITIVE_INFINITY)
     const each = draft([account('never', 0)], { id: 'never' })
     const error = await patient.commit(each).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(StoreUnavailableError)
     expect((error as StoreUnavailableError).retryable).toBe(true)
     expect(String(error)).toContain('whether it was done')
-    proxy.fault = 'none'
+    proxy.cutAnswersAbout('never', 0)
     expect(await patient.commit(each)).toEqual({ revisions: [1], replayed: true })
     expect((await journalOf('never')).length).toBe(1)
     await patient.close()
@@ -88,14 +90,18 @@ describe.runIf(there)('faults', () => {
     let stop = false
     const acknowledged = new Map<string, number>()
     const failures: string[] = []
+    let done = 0
+    let wanted = 0
+    let wake = () => {}
     const work = async (name: string) => {
       for (let n = 0; !stop; n++) {
-        const id = `${name} ${n}`
-        const current = (await store.get(accountKind, name).catch(() => undefined))?.revision
-        if (current === undefined && n > 0) continue
-        const code = await outcome(() => store.commit(draft([account(name, current ?? 0, { rank: n })], { id })))
-        if (code === 'ok') acknowledged.set(name, (acknowledged.get(name) ?? 0) + 1)
+        const revision = acknowledged.get(name) ?? 0
+        const each = draft([account(name, revision, { rank: n })], { id: `${name} ${n}` })
+        const code = await outcome(() => store.commit(each))
+        if (code === 'ok') acknowledged.set(name, revision + 1)
         else failures.push(code)
+        done += 1
+        if (done >= wanted) wake()
       }
     }
     const workers = Array.from({ length: 6 }, (_, n) => work(`worker ${n}`))
@@ -106,7 +112,10 @@ describe.runIf(there)('faults', () => {
         [schema],
       )
       ended += rows.length
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      wanted = done + 20
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
     }
     stop = true
     await Promise.all(workers)
@@ -133,12 +142,12 @@ describe.runIf(there)('faults', () => {
   it('a server that doesn’t answer is told within the timeout, and used again when it does', async () => {
     const patient = new PostgresTokenStore({ pool, schema, timeout: 300 })
     await patient.get(accountKind, 'warm')
-    proxy.fault = 'blackhole'
+    proxy.blackhole = true
     const from = performance.now()
     const error = await patient.get(accountKind, 'warm').then(undefined, (thrown: unknown) => thrown)
     expect(performance.now() - from).toBeLessThan(2000)
     expect(error).toMatchObject({ code: 'ERR_STORE_UNAVAILABLE', retryable: true })
-    proxy.fault = 'none'
+    proxy.blackhole = false
     proxy.cutAll()
     expect(await outcome(() => patient.get(accountKind, 'warm'))).toBe('ok')
     await patient.close()

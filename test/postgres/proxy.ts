@@ -1,22 +1,15 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { SERVER } from './database.ts'
 
-/** What a {@link Proxy} does with the bytes that pass. */
-export type Fault =
-  /** Passes everything on. */
-  | 'none'
-  /** Passes requests on, and cuts the connection when the first answer to one comes. */
-  | 'cut-answer'
-  /** Swallows everything, without a word. */
-  | 'blackhole'
-
 /** A TCP proxy in front of the server, whose faults a test chooses. */
-export class Proxy {
-  fault: Fault = 'none'
-  /** The fault hits only connections whose request holds this text; empty = all. */
-  about = ''
-  /** How often it has hit. */
-  hits = 0
+export class FaultyProxy {
+  /** Whether everything is swallowed, without a word. */
+  blackhole = false
+  /** How many answers were cut off. */
+  cuts = 0
+  /** Requests that hold this text are passed on, and the connection is cut when the answer comes. */
+  #about = ''
+  #left = 0
   readonly #server: Server
   readonly #pairs = new Set<readonly [Socket, Socket]>()
 
@@ -25,14 +18,20 @@ export class Proxy {
   }
 
   /** Starts one on a free port. */
-  static async start(): Promise<Proxy> {
-    const proxy = new Proxy()
+  static async start(): Promise<FaultyProxy> {
+    const proxy = new FaultyProxy()
     await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve))
     return proxy
   }
 
   get port(): number {
     return (this.#server.address() as { port: number }).port
+  }
+
+  /** Cuts connections off just before the answer to a request that holds a text, so many times. */
+  cutAnswersAbout(text: string, times: number): void {
+    this.#about = text
+    this.#left = times
   }
 
   /** Breaks every connection there is. */
@@ -60,18 +59,21 @@ export class Proxy {
     }
     for (const socket of pair) socket.on('error', end).on('close', end)
     client.on('data', (data) => {
-      if (this.fault === 'blackhole') return
-      if (this.fault === 'cut-answer' && data.includes(this.about)) doomed = true
+      if (this.blackhole) return
+      if (this.#left > 0 && data.includes(this.#about)) {
+        this.#left -= 1
+        doomed = true
+      }
       server.write(data)
     })
     server.on('data', (data) => {
-      if (this.fault === 'blackhole') return
+      if (this.blackhole) return
       if (!doomed) {
         client.write(data)
         return
       }
       // What was asked has been done by now: the server answers when its transaction has ended.
-      this.hits += 1
+      this.cuts += 1
       end()
     })
   }
