@@ -5,4 +5,5 @@
  */
 export { fromPglite, type PgliteDatabase } from './pglite.ts'
 export type { PostgresClient, PostgresListener, PostgresPool, PostgresQuery } from './pool.ts'
-export { PostgresTokenStore, type PostgresTokenStoreOptions } from './postgres-token-store.ts'
+export { PostgresTokenStore } from './postgres-token-store.ts'
+export type { PostgresTokenStoreOptions } from './store-options.ts'

@@ -120,34 +120,40 @@ function planRecord(write: Write, kind: PgKind, expected: number, place: number)
   if ('remove' in write) return { ...base, a: REMOVED, u: [], o: [] }
   if ('tombstone' in write) {
     const { tombstone } = write
-    return { ...base, a: BURIED, b: bodyOf(kind, id, tombstone), u: uniqueEntries(kind, undefined, tombstone), o: [] }
+    return {
+      ...base,
+      a: BURIED,
+      b: bodyOf(kind.kind, id, tombstone),
+      u: uniqueEntries(kind, undefined, tombstone),
+      o: [],
+    }
   }
   const { value } = write
   return {
     ...base,
     a: WRITTEN,
-    b: bodyOf(kind, id, value),
+    b: bodyOf(kind.kind, id, value),
     ...(kind.kind.name === eventKind.name ? { e: (value as EventRecord).at } : undefined),
     u: uniqueEntries(kind, value, undefined),
     o: orderEntries(kind, value),
   }
 }
 
-function bodyOf(kind: PgKind, id: string, value: unknown): string {
+function bodyOf(kind: AnyKind, id: string, value: unknown): string {
   let body: string | undefined
   try {
     body = JSON.stringify(value)
   } catch {
     body = undefined
   }
-  if (body === undefined) throw new InvalidCommitError(`the value of ${kind.kind.name} ${id} can't be written as JSON`)
+  if (body === undefined) throw new InvalidCommitError(`the value of ${kind.name} ${id} can't be written as JSON`)
   return body
 }
 
 /** The number and the date when it is due are the database's to add. */
 function planEvent(event: NonNullable<Commit['outbox']>[number]): readonly [string, string, number, string] {
   const { id, token, at } = event
-  const body = JSON.stringify({ ...event, order: undefined, dueAt: undefined })
+  const body = bodyOf(eventKind, id, { ...event, order: undefined, dueAt: undefined })
   return [storedText(eventKind, id), storedText(eventKind, token), at, body]
 }
 

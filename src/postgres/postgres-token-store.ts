@@ -1,9 +1,4 @@
-import { type Clock, systemClock } from '../kernel/clock.ts'
-import { type Duration, parseDuration } from '../kernel/duration.ts'
-import { InvalidInputError } from '../kernel/errors.ts'
-import { checkFields } from '../kernel/fields.ts'
 import { type AnyKind, deepFreeze, type Kind, type Stored } from '../kernel/kind.ts'
-import { type Random, systemRandom } from '../kernel/random.ts'
 import { RisingIds } from '../kernel/rising-ids.ts'
 import { checkCommit } from '../stores/check-commit.ts'
 import {
@@ -35,61 +30,19 @@ import { readHead, readJournal, sealEntries } from './journal.ts'
 import { KindRegistry } from './kind-registry.ts'
 import { listValues } from './list-values.ts'
 import { migrate } from './migrate.ts'
-import { type Names, namesOf } from './names.ts'
+import type { Names } from './names.ts'
 import { type PgKind, reviveBody } from './pg-kind.ts'
-import type { PostgresListener, PostgresPool } from './pool.ts'
+import type { PostgresPool } from './pool.ts'
 import { changesOf, PostgresCommits } from './postgres-commit.ts'
 import { PostgresUsage } from './postgres-usage.ts'
 import { scanRows } from './scan.ts'
 import { SCHEMA_STEPS } from './schema.ts'
 import { type RecordRow, type Statements, statementsOf } from './statements.ts'
 import { fromStored, isStorable, toStored } from './storable-text.ts'
+import { checkOptions, type PostgresTokenStoreOptions } from './store-options.ts'
 
 /** The most journal entries sealed at a time. */
 const MAX_SEALED = 10_000
-
-/** How a {@link PostgresTokenStore} is made. */
-export interface PostgresTokenStoreOptions {
-  /** The host's pool: `Pool` of `pg`, or `fromPglite(db)`. Two connections at least, and it gets a listener for errors of idle ones. */
-  readonly pool: PostgresPool
-  /** The schema that the tables are in; {@link PostgresTokenStore.migrate} makes it. Default `tokenwright`. */
-  readonly schema?: string | undefined
-  /** What the names in the schema begin with, for several stores in one. Default none. */
-  readonly prefix?: string | undefined
-  /**
-   * Makes a connection for LISTEN, straight to the server: `() => new pg.Client(...)`. With it, watchers hear of other
-   * instances' changes as they are committed; without, only of this instance's. Default none.
-   */
-  readonly listen?: (() => PostgresListener | Promise<PostgresListener>) | undefined
-  /** Whether commits notify those who listen; it has to be on in every instance if it is in one that listens. Default: whether `listen` is given. */
-  readonly notify?: boolean | undefined
-  /** Whether statements are prepared under names; off for poolers that lend connections by the transaction and don't know of prepared statements. Default true. */
-  readonly statementNames?: boolean | undefined
-  /** How long a call may take, repetitions included. Default `'10s'`. */
-  readonly timeout?: Duration | undefined
-  /** How long a connection of the pool is waited for. Default `'5s'`. */
-  readonly connectTimeout?: Duration | undefined
-  /** Whether `close()` ends the pool too. Default false. */
-  readonly closePool?: boolean | undefined
-  /** Sets the timers. What instances must agree on is told by the server's clock. Default: the system's. */
-  readonly clock?: Clock | undefined
-  /** Spreads retries, and makes the names of callers. Default: the system's. */
-  readonly random?: Random | undefined
-}
-
-const OPTIONS: readonly string[] = [
-  'pool',
-  'schema',
-  'prefix',
-  'listen',
-  'notify',
-  'statementNames',
-  'timeout',
-  'connectTimeout',
-  'closePool',
-  'clock',
-  'random',
-]
 
 /**
  * A store in PostgreSQL (13 or later): one truth for any number of instances on any number of machines.
@@ -130,42 +83,23 @@ export class PostgresTokenStore implements TokenStore {
    * @throws InvalidInputError for an option that can't be used
    */
   constructor(options: PostgresTokenStoreOptions) {
-    checkFields('options', options, OPTIONS)
-    const { pool, listen, clock = systemClock(), random = systemRandom() } = options
-    if (typeof pool?.connect !== 'function') {
-      throw new InvalidInputError('pool', 'is not a pool of connections', 'pass a Pool of pg, or fromPglite(db)')
-    }
-    if (listen !== undefined && typeof listen !== 'function') {
-      throw new InvalidInputError('listen', 'is not a function', 'write () => new pg.Client(…)')
-    }
-    const names = namesOf(options.schema ?? 'tokenwright', options.prefix ?? '')
+    const { pool, names, listen, clock, random, ...checked } = checkOptions(options)
+    const { timeout, connectTimeout } = checked
+    const store = names.store
+    const sql = statementsOf(names)
+    const mark = checked.statementNames ? names.mark : undefined
+    const connections = new Connections({ pool, clock, random, store, mark, timeout, connectTimeout })
+    const kinds = new KindRegistry(names, sql, connections)
+    const origin = new RisingIds(random).next(0)
     this.#pool = pool
     this.#names = names
-    this.#sql = statementsOf(names)
-    this.#closePool = options.closePool === true
-    const connections = new Connections({
-      pool,
-      clock,
-      random,
-      store: names.store,
-      mark: options.statementNames === false ? undefined : names.mark,
-      timeout: parseDuration('timeout', options.timeout ?? '10s'),
-      connectTimeout: parseDuration('connectTimeout', options.connectTimeout ?? '5s'),
-    })
-    const kinds = new KindRegistry(names, this.#sql, connections)
-    const origin = new RisingIds(random).next(0)
-    const notify = options.notify ?? listen !== undefined
+    this.#sql = sql
+    this.#closePool = checked.closePool
     this.#connections = connections
     this.#kinds = kinds
-    this.#commits = new PostgresCommits({
-      connections,
-      sql: this.#sql,
-      kinds,
-      store: names.store,
-      origin: notify ? origin : undefined,
-      random,
-    })
-    this.#usage = new PostgresUsage(connections, this.#sql, kinds)
+    const notifier = checked.notify ? origin : undefined
+    this.#commits = new PostgresCommits({ connections, sql, kinds, store, origin: notifier, random })
+    this.#usage = new PostgresUsage(connections, sql, kinds)
     this.#listener =
       listen === undefined
         ? undefined

@@ -111,7 +111,6 @@ export function statementsOf(n: Names) {
     rowsOfKinds: {
       text: `SELECT r.kind, ${ROW}, r.gone FROM ${n.record} r
         WHERE r.kind IN (SELECT k::int FROM jsonb_array_elements_text($1::text::jsonb) k) ORDER BY r.kind, r.id`,
-      unbounded: true,
     },
   } satisfies { readonly [name: string]: Statement }
 }
