@@ -12,6 +12,7 @@ import { type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record
 import type { LimitState } from '../tokens/verification.ts'
 import { endOf } from '../tokens/versions.ts'
 import type { UsageCounter } from '../usage/usage-tracker.ts'
+import type { Remembered } from './proof-cache.ts'
 
 /** What all versions of one token share in this process. Hangs on the token's cell where the store has cells. */
 export class TokenMemo implements TokenLimits {
@@ -29,7 +30,9 @@ export class TokenMemo implements TokenLimits {
  * A string that was proved to be a version of a token, with what the checks need of the record. What it holds is
  * derived from one revision and made anew when the record has another.
  */
-export class Proof implements Proven {
+export class Proof implements Proven, Remembered {
+  readonly key: string
+  recent = false
   stored: Stored<TokenRecord>
   version: TokenVersion
   policy: CompiledPolicy
@@ -46,11 +49,13 @@ export class Proof implements Proven {
   readonly #limits: Limits
 
   /**
+   * @param key - SHA-256 of the string
    * @param stored - the record
    * @param version - the version that the string is
    * @param cell - the record's cell, where the store has cells
    */
   constructor(
+    key: string,
     stored: Stored<TokenRecord>,
     version: TokenVersion,
     cell: Cell<TokenRecord> | undefined,
@@ -59,6 +64,7 @@ export class Proof implements Proven {
     limits: Limits,
     now: number,
   ) {
+    this.key = key
     this.stored = stored
     this.version = version
     this.cell = cell
@@ -101,42 +107,6 @@ export class Proof implements Proven {
 
   limitStates(now: number): LimitState[] {
     return this.#limits.states(this.memo, this.stored.value, now)
-  }
-}
-
-/**
- * A bounded map from SHA-256 of a string to its proof: it holds no token text. Two generations: what isn't used while
- * one fills up is forgotten.
- */
-export class ProofCache {
-  readonly #half: number
-  #young = new Map<string, Proof>()
-  #old = new Map<string, Proof>()
-
-  /** @param size - how many proofs are held at most */
-  constructor(size: number) {
-    this.#half = Math.max(1, Math.floor(size / 2))
-  }
-
-  get(key: string): Proof | undefined {
-    const young = this.#young.get(key)
-    if (young !== undefined) return young
-    const old = this.#old.get(key)
-    if (old !== undefined) this.set(key, old)
-    return old
-  }
-
-  set(key: string, proof: Proof): void {
-    if (this.#young.size >= this.#half) {
-      this.#old = this.#young
-      this.#young = new Map()
-    }
-    this.#young.set(key, proof)
-  }
-
-  delete(key: string): void {
-    this.#young.delete(key)
-    this.#old.delete(key)
   }
 }
 

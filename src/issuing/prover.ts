@@ -10,7 +10,8 @@ import type { KnownFormats } from '../tokens/known-formats.ts'
 import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import type { AddedDigests } from './added-digests.ts'
 import type { IssuingEvents } from './events.ts'
-import { furtherKeys, Proof, ProofCache, TokenMemo, versionOf, versionUnder } from './proof.ts'
+import { furtherKeys, Proof, TokenMemo, versionOf, versionUnder } from './proof.ts'
+import { ProofCache } from './proof-cache.ts'
 
 /** Why a string proves nothing. */
 export type Unproved = 'malformed' | 'unknown' | 'unavailable'
@@ -38,7 +39,7 @@ export class Prover {
   readonly #catalog: ScopeCatalog | undefined
   readonly #limits: Limits
   readonly #addedDigests: AddedDigests
-  readonly #proofs: ProofCache
+  readonly #proofs: ProofCache<Proof>
   readonly #memos = new Map<string, TokenMemo>()
   readonly #cacheSize: number
   readonly #staleIfError: number
@@ -119,8 +120,8 @@ export class Prover {
     const { activeId } = this.#base.keys
     const version = versionUnder(stored.value, activeId, active) ?? versionOf(stored.value, matched)
     if (version === undefined) return 'unknown'
-    const proof = new Proof(stored, version, cell, this.#memo(stored.id, cell), this.#catalog, this.#limits, now)
-    this.#proofs.set(key, proof)
+    const proof = new Proof(key, stored, version, cell, this.#memo(stored.id, cell), this.#catalog, this.#limits, now)
+    this.#proofs.add(proof)
     const earned = version.state !== 'retired' && version.digests[activeId] === undefined
     if (earned) this.#addedDigests.add(stored.id, version.n, active)
     return proof
