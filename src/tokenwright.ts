@@ -69,6 +69,8 @@ export interface TokenwrightOptions {
   readonly tickInterval?: Duration | undefined
   /** How many proved strings are remembered, by their SHA-256. Default 65,536. */
   readonly cacheSize?: number | undefined
+  /** On a store that is elsewhere: how old may be what was read of a token; 0 = every check reads. Default 5 s. */
+  readonly maxStaleness?: Duration | undefined
 }
 
 /** How one part of the whole is. */
@@ -106,6 +108,7 @@ const OPTIONS = [
   'retention',
   'tickInterval',
   'cacheSize',
+  'maxStaleness',
 ]
 const CLEANUP_EVERY = 3_600_000
 const SKEW_CHECK_EVERY = 600_000
@@ -167,8 +170,8 @@ export class Tokenwright {
     this.usage = new UsageTracker({ ...options.usage, store, clock, random, events })
     this.generator = new Generator(shared)
     this.registry = new Registry(shared)
-    const { limiter, failMode, cacheSize } = options
-    this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize })
+    const { limiter, failMode, cacheSize, maxStaleness } = options
+    this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness })
     this.rotator = new Rotator(shared)
     this.keys = new KeyManager(base)
     this.#warnings = new ExpiryWarnings(base)
@@ -301,6 +304,7 @@ export class Tokenwright {
 
   async #close(): Promise<void> {
     this.#stopListening()
+    this.verifier.close()
     await this.scheduler.stop()
     await this.#ticking
     try {

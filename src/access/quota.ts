@@ -1,6 +1,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { Kind, MaybePromise } from '../kernel/kind.ts'
 import type { Random } from '../kernel/random.ts'
+import { RisingIds } from '../kernel/rising-ids.ts'
 import { StaleRevisionError } from '../stores/errors.ts'
 import type { TokenStore } from '../stores/token-store.ts'
 import type { Quota } from '../tokens/policy.ts'
@@ -56,7 +57,7 @@ const MAX_SLOTS = 100_000
 export class QuotaBlocks {
   readonly #store: TokenStore
   readonly #clock: Clock
-  readonly #random: Random
+  readonly #ids: RisingIds
   readonly #onError: (error: unknown) => void
   readonly #slots = new Map<string, QuotaSlot>()
 
@@ -64,7 +65,7 @@ export class QuotaBlocks {
   constructor(options: QuotaOptions) {
     this.#store = options.store
     this.#clock = options.clock
-    this.#random = options.random
+    this.#ids = new RisingIds(options.random)
     this.#onError = options.onError ?? (() => {})
   }
 
@@ -159,7 +160,7 @@ export class QuotaBlocks {
         return
       }
       const value: QuotaRecord = { window, granted: granted + size }
-      const commit = `quota.${Buffer.from(this.#random.bytes(12)).toString('base64url')}`
+      const commit = this.#ids.next(this.#clock.now())
       try {
         await this.#store.commit({
           id: commit,

@@ -5,6 +5,7 @@ import { type Duration, type Instant, parseDuration, parseInstant } from '../ker
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { Stored } from '../kernel/kind.ts'
+import { RisingIds } from '../kernel/rising-ids.ts'
 import { type Attribution, type Change, checkAttribution } from '../stores/commit.ts'
 import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
@@ -35,7 +36,7 @@ import type { Version } from '../tokens/versions.ts'
 import { viewOf } from '../tokens/view.ts'
 import { ServiceExistsError, TokenExistsError } from './errors.ts'
 import type { IssuingEvents } from './events.ts'
-import { birthOf, proofOf, TokenIds } from './new-token.ts'
+import { birthOf, proofOf } from './new-token.ts'
 
 /** How long a token lives. In an update an absent field keeps what is there, and `null` clears it. */
 export interface LifetimeInput {
@@ -101,7 +102,7 @@ export class Generator {
   readonly #catalog: ScopeCatalog | undefined
   readonly #formats: KnownFormats
   readonly #defaults: GenerateDefaults
-  readonly #ids: TokenIds
+  readonly #ids: RisingIds
 
   /**
    * @param options - store, keys and, if wanted, scopes, formats and defaults
@@ -109,7 +110,7 @@ export class Generator {
    */
   constructor(options: IssuingOptions) {
     this.#base = Foundation.of(options)
-    this.#ids = new TokenIds(this.#base.random)
+    this.#ids = new RisingIds(this.#base.random)
     this.#catalog = options.scopes
     this.#formats = options.formats instanceof KnownFormats ? options.formats : new KnownFormats(options.formats)
     this.#defaults = defined(options.defaults ?? {}, DEFAULT_FIELDS)
@@ -182,7 +183,7 @@ export class Generator {
     const lifetime = parseLifetime(options, undefined, clock)
     const about = parseAbout(options, undefined)
     return {
-      id: this.#ids.next(now),
+      id: `tok_${this.#ids.next(now)}`,
       service: checkName('service', options.service, 128),
       format,
       policy: parsePolicy(options, undefined, this.#catalog),

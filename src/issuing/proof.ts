@@ -16,8 +16,8 @@ import type { Remembered } from './proof-cache.ts'
 
 /** What all versions of one token share in this process. Hangs on the token's cell where the store has cells. */
 export class TokenMemo implements TokenLimits {
-  /** The record that {@link TokenMemo.ended} was observed on. */
-  stored: Stored<TokenRecord> | undefined = undefined
+  /** The revision that {@link TokenMemo.ended} was observed on. */
+  revision = 0
   /** The versions whose end was observed: they stay ended until the record changes, whatever the clock does. */
   ended: Set<number> | undefined = undefined
   limits: TokenLimits['limits'] = undefined
@@ -73,7 +73,7 @@ export class Proof implements Proven, Remembered {
     this.#limits = limits
     this.policy = compilePolicy(stored.value.policy, catalog)
     this.endsAt = endOf(version, stored.value.lifetime)
-    this.ended = memo.stored === stored && memo.ended?.has(version.n) === true
+    this.ended = memo.revision === stored.revision && memo.ended?.has(version.n) === true
     this.readAt = now
   }
 
@@ -90,15 +90,15 @@ export class Proof implements Proven, Remembered {
     this.version = version
     this.policy = compilePolicy(stored.value.policy, this.#catalog)
     this.endsAt = endOf(version, stored.value.lifetime)
-    this.ended = this.memo.stored === stored && this.memo.ended?.has(n) === true
+    this.ended = this.memo.revision === stored.revision && this.memo.ended?.has(n) === true
     return true
   }
 
   /** Remembers that the version has ended. */
   end(): void {
     this.ended = true
-    if (this.memo.stored !== this.stored) {
-      this.memo.stored = this.stored
+    if (this.memo.revision !== this.stored.revision) {
+      this.memo.revision = this.stored.revision
       this.memo.ended = undefined
     }
     this.memo.ended ??= new Set()

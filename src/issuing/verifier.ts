@@ -18,7 +18,8 @@ import { AddedDigests } from './added-digests.ts'
 import type { IssuingEvents } from './events.ts'
 import type { IssuingOptions } from './generator.ts'
 import { Proof } from './proof.ts'
-import { Prover, type Unproved } from './prover.ts'
+import type { Unproved } from './proof-shelf.ts'
+import { Prover } from './prover.ts'
 
 /** What a verifier does when something that it needs doesn't answer. Each case emits an event. */
 export interface FailMode {
@@ -44,6 +45,11 @@ export interface VerifierSettings {
   readonly failMode?: FailMode | undefined
   /** How many proved strings are remembered, by their SHA-256. Default 65,536. */
   readonly cacheSize?: number | undefined
+  /**
+   * On a store without cells: how old may be what was read of a token, so how long another process's change may take to
+   * hold here when no channel tells of it. 0 = every check reads the store. Default 5 s.
+   */
+  readonly maxStaleness?: Duration | undefined
 }
 
 /** What a {@link Verifier} is made from. */
@@ -123,6 +129,7 @@ export class Verifier {
       addedDigests: this.addedDigests,
       cacheSize,
       staleIfError: store === 'stale' ? staleFor : 0,
+      maxStaleness: parseDuration('maxStaleness', options.maxStaleness ?? '5s', { allowZero: true }),
     })
   }
 
@@ -148,6 +155,11 @@ export class Verifier {
       }
     }
     return this.#verify(presented, context)
+  }
+
+  /** Stops listening for changes of a store that is elsewhere. */
+  close(): void {
+    this.#prover.close()
   }
 
   #verify(presented: unknown, context: VerifyContext): MaybePromise<Verification> {

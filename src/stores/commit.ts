@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { deepFreeze, type Kind, nextRevision, type Stored, type Tombstone } from '../kernel/kind.ts'
 import type { Random } from '../kernel/random.ts'
+import { RisingIds } from '../kernel/rising-ids.ts'
 import { StaleRevisionError } from './errors.ts'
 import { createLink, dataDigest, type JournalEntry, type JournalFacts, type Link, tagEntry } from './journal-link.ts'
 import type { Expectation, TokenStore, Write } from './token-store.ts'
@@ -44,7 +45,8 @@ export class Commits {
   readonly #key: KeyObject
   readonly #link: Link
   readonly #clock: Clock
-  readonly #random: Random
+  readonly #ids: RisingIds
+  readonly #listeners = new Set<(kind: string, id: string) => void>()
 
   /** @param options - the store, the journal key, time and randomness */
   constructor(options: CommitsOptions) {
@@ -52,7 +54,17 @@ export class Commits {
     this.#key = options.journalKey
     this.#link = createLink(options.journalKey)
     this.#clock = options.clock
-    this.#random = options.random
+    this.#ids = new RisingIds(options.random)
+  }
+
+  /**
+   * Calls `listener` for each record that was written here, or may have been.
+   *
+   * @returns the way to stop
+   */
+  onWrite(listener: (kind: string, id: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
   }
 
   /**
@@ -67,8 +79,8 @@ export class Commits {
     changes: readonly Change<T>[],
     rows: readonly Write[] = [],
   ): Promise<(Stored<T> | undefined)[]> {
-    const id = Buffer.from(this.#random.bytes(12)).toString('base64url')
     const at = this.#clock.now()
+    const id = this.#ids.next(at)
     const expect: Expectation[] = []
     const write: Write[] = []
     const journal: JournalEntry[] = []
@@ -92,7 +104,13 @@ export class Commits {
       )
     }
     for (const row of rows) write.push(row)
-    const { revisions } = await this.#store.commit({ id, expect, write, journal, link: this.#link })
+    let revisions: readonly number[]
+    try {
+      revisions = (await this.#store.commit({ id, expect, write, journal, link: this.#link })).revisions
+    } finally {
+      // A commit that failed may have been done all the same: what is remembered of its records is no longer sure.
+      for (const listener of this.#listeners) for (const { kind, id: written } of changes) listener(kind.name, written)
+    }
     return changes.map((change, i) =>
       'value' in change.to ? { id: change.id, revision: revisions[i] as number, value: change.to.value } : undefined,
     )

@@ -65,32 +65,36 @@ export function isPrintable(text: string): boolean {
 }
 
 /** Where symbols are put together: a text built one by one would be a chain of pieces. Wiped after each use. */
-const scratch = Buffer.alloc(512)
+const scratch = Buffer.alloc(64)
+
+/** Draws `count` symbols, at most 64, as {@link drawInto} does. */
+export function sample(alphabet: string, count: number, random: Random): string {
+  drawInto(scratch, 0, count, alphabet, random)
+  const text = scratch.toString('latin1', 0, count)
+  scratch.fill(0, 0, count)
+  return text
+}
 
 /**
- * Draws `count` symbols, each with the same probability: bytes are cut to the bits that the alphabet needs, and those
- * beyond it are thrown away (rejection sampling; no modulo, so no bias).
+ * Draws symbols into `target` from `from` to before `to`, each with the same probability: bytes are cut to the bits that
+ * the alphabet needs, and those beyond it are thrown away (rejection sampling; no modulo, so no bias).
  */
-export function sample(alphabet: string, count: number, random: Random): string {
+export function drawInto(target: Uint8Array, from: number, to: number, alphabet: string, random: Random): void {
   const size = alphabet.length
   const mask = (1 << (32 - Math.clz32(size - 1))) - 1
-  const target = count <= scratch.length ? scratch : Buffer.alloc(count)
-  let drawn = 0
-  while (drawn < count) {
-    const wanted = Math.ceil(((count - drawn) * (mask + 1) * 1.1) / size) + 4
-    const bytes = random.bytes(Math.min(wanted, 64))
-    for (let i = 0; i < bytes.length && drawn < count; i++) {
+  let at = from
+  while (at < to) {
+    const wanted = Math.ceil(((to - at) * (mask + 1) * 1.1) / size) + 4
+    // V8 keeps larger arrays elsewhere, which costs more than asking twice.
+    const bytes = random.bytes(wanted < 64 ? wanted : 64)
+    for (let i = 0; i < bytes.length && at < to; i++) {
       const index = (bytes[i] as number) & mask
-      if (index < size) {
-        target[drawn] = alphabet.charCodeAt(index)
-        drawn += 1
-      }
+      if (index >= size) continue
+      target[at] = alphabet.charCodeAt(index)
+      at += 1
     }
     bytes.fill(0)
   }
-  const text = target.toString('latin1', 0, count)
-  target.fill(0, 0, count)
-  return text
 }
 
 function fullSet(): string {

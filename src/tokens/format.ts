@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { InvalidInputError } from '../kernel/errors.ts'
 import type { Random } from '../kernel/random.ts'
-import { alphabetOf, type Charset, isPrintable, sample } from './alphabet.ts'
+import { alphabetOf, type Charset, drawInto, isPrintable } from './alphabet.ts'
 
 /** The presets of token forms. `imported` marks tokens that another system made. */
 export type TokenType = 'api_key' | 'github' | 'oauth' | 'jwt' | 'imported'
@@ -124,20 +124,37 @@ export function generateText(format: TokenFormat, random: Random): string {
     return format.prefix + Buffer.from(random.bytes(64)).toString('base64url')
   }
   const alphabet = alphabetOf(format.charset)
-  const drawn = format.checksum ? format.length - checksumWidth(alphabet) : format.length
+  const start = format.prefix.length
+  const end = start + format.length
+  const drawn = format.checksum ? end - checksumWidth(alphabet) : end
+  for (let i = 0; i < start; i++) scratch[i] = format.prefix.charCodeAt(i)
   for (;;) {
-    const body = sample(alphabet, drawn, random)
-    const text = format.checksum ? format.prefix + body + checksumOf(format, alphabet, body) : format.prefix + body
+    drawInto(scratch, start, drawn, alphabet, random)
+    if (format.checksum) {
+      let rest = crc32(scratch.subarray(coveredFrom(format), drawn))
+      for (let i = end - 1; i >= drawn; i--) {
+        scratch[i] = alphabet.charCodeAt(rest % alphabet.length)
+        rest = Math.floor(rest / alphabet.length)
+      }
+    }
+    const text = scratch.toString('latin1', 0, end)
+    scratch.fill(0, start, end)
     if (!hasSignedForm(text)) return text
   }
 }
 
+/** Where texts are put together: whole, so that nothing has to be joined later. Wiped after each use. */
+const scratch = Buffer.alloc(MAX_OPAQUE_LENGTH)
+
+/** GitHub's checksum is over the random part only (its layout of 2021); ours is over the prefix too. */
+function coveredFrom(format: TokenFormat): number {
+  return format.type === 'github' ? format.prefix.length : 0
+}
+
 /** Whether a text carries this format's checksum. Tells typos, proves nothing. */
 export function checksumMatches(format: TokenFormat, text: string): boolean {
-  const alphabet = alphabetOf(format.charset)
-  const end = text.length - checksumWidth(alphabet)
   if (text.length !== format.prefix.length + format.length) return false
-  return text.endsWith(checksumOf(format, alphabet, text.slice(format.prefix.length, end)))
+  return text.endsWith(checksumOf(format, alphabetOf(format.charset), text))
 }
 
 /** Whether a text could have been drawn in this format: prefix, length, symbols and checksum. */
@@ -176,15 +193,16 @@ export function checksumWidth(alphabet: string): number {
   return Math.ceil(32 / Math.log2(alphabet.length))
 }
 
-/** GitHub's checksum is over the random part only (its layout of 2021); ours is over the prefix too. */
-function checksumOf(format: TokenFormat, alphabet: string, body: string): string {
-  let rest = crc32(format.type === 'github' ? body : format.prefix + body)
-  let text = ''
-  for (let i = checksumWidth(alphabet); i > 0; i--) {
-    text = alphabet[rest % alphabet.length] + text
+/** The checksum of a whole text of this format. */
+function checksumOf(format: TokenFormat, alphabet: string, text: string): string {
+  const width = checksumWidth(alphabet)
+  let rest = crc32(text.slice(coveredFrom(format), text.length - width))
+  let checksum = ''
+  for (let i = width; i > 0; i--) {
+    checksum = alphabet[rest % alphabet.length] + checksum
     rest = Math.floor(rest / alphabet.length)
   }
-  return text
+  return checksum
 }
 
 const formats = new Map<string, TokenFormat>()

@@ -4,6 +4,7 @@ import type { EventSink } from '../kernel/emitter.ts'
 import { codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { Random } from '../kernel/random.ts'
+import { RisingIds } from '../kernel/rising-ids.ts'
 import type { Page, TokenStore } from '../stores/token-store.ts'
 import { LATENCY_BOUNDS, type UsageIncrement, type UsageRow } from '../stores/usage-rows.ts'
 import { type CallFacts, callFacts } from '../tokens/answer.ts'
@@ -111,7 +112,7 @@ const BATCH = 500
 export class UsageTracker {
   readonly #store: TokenStore
   readonly #clock: Clock
-  readonly #random: Random
+  readonly #ids: RisingIds
   readonly #events: EventSink<UsageEvents>
   readonly #record: 'none' | 'denied' | 'all'
   readonly #log: RequestLog
@@ -125,7 +126,6 @@ export class UsageTracker {
   #toldRequests = 0
   #flushing: Promise<void> | undefined
   #lastFlush: number
-  #sequence = 0
 
   /**
    * @param options - store, time, randomness, events, and what to record
@@ -137,7 +137,7 @@ export class UsageTracker {
     checkFields('usage', options, [...OPTIONS, 'store', 'clock', 'random', 'events'])
     this.#store = options.store
     this.#clock = options.clock
-    this.#random = options.random
+    this.#ids = new RisingIds(options.random)
     this.#events = options.events
     this.#record = options.record ?? 'denied'
     if (!['none', 'denied', 'all'].includes(this.#record))
@@ -331,8 +331,7 @@ export class UsageTracker {
   }
 
   #newId(at: number = this.#clock.now()): string {
-    this.#sequence += 1
-    return `${at.toString(36)}.${this.#sequence.toString(36)}.${Buffer.from(this.#random.bytes(6)).toString('base64url')}`
+    return this.#ids.next(at)
   }
 }
 

@@ -473,7 +473,7 @@ describe('stores that fail', () => {
 
   it.each([true, false])('closed: refuses with 503 and an event (cells: %s)', async (withCells) => {
     const { store, state } = failing(new MemoryTokenStore(), withCells)
-    const { tokens, events } = setUp({ store })
+    const { tokens, events } = setUp({ store, maxStaleness: 0 })
     const { token } = await tokens.generate({ service: 'A' })
     expect((await tokens.verify(token)).ok).toBe(true)
     state.down = true
