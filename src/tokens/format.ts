@@ -1,7 +1,7 @@
-import { crc32 } from 'node:zlib'
 import { InvalidInputError } from '../kernel/errors.ts'
 import type { Random } from '../kernel/random.ts'
 import { alphabetOf, type Charset, drawInto, isPrintable } from './alphabet.ts'
+import { crc32 } from './crc32.ts'
 
 /** The presets of token forms. `imported` marks tokens that another system made. */
 export type TokenType = 'api_key' | 'github' | 'oauth' | 'jwt' | 'imported'
@@ -124,37 +124,50 @@ export function generateText(format: TokenFormat, random: Random): string {
     return format.prefix + Buffer.from(random.bytes(64)).toString('base64url')
   }
   const alphabet = alphabetOf(format.charset)
-  const start = format.prefix.length
-  const end = start + format.length
-  const drawn = format.checksum ? end - checksumWidth(alphabet) : end
-  for (let i = 0; i < start; i++) scratch[i] = format.prefix.charCodeAt(i)
+  const { prefix, length, checksum } = format
+  const start = prefix.length
+  const end = start + length
+  const drawn = checksum ? end - checksumWidth(alphabet) : end
+  for (let i = 0; i < start; i++) scratch[i] = prefix.charCodeAt(i)
   for (;;) {
     drawInto(scratch, start, drawn, alphabet, random)
-    if (format.checksum) {
-      let rest = crc32(scratch.subarray(coveredFrom(format), drawn))
-      for (let i = end - 1; i >= drawn; i--) {
-        scratch[i] = alphabet.charCodeAt(rest % alphabet.length)
-        rest = Math.floor(rest / alphabet.length)
-      }
-    }
-    const text = scratch.toString('latin1', 0, end)
+    if (checksum) writeChecksum(format, alphabet, drawn, end)
+    const text = scratchText.toString('latin1', 0, end)
     scratch.fill(0, start, end)
     if (!hasSignedForm(text)) return text
   }
 }
 
 /** Where texts are put together: whole, so that nothing has to be joined later. Wiped after each use. */
-const scratch = Buffer.alloc(MAX_OPAQUE_LENGTH)
+const scratch = new Uint8Array(MAX_OPAQUE_LENGTH)
+const scratchText = Buffer.from(scratch.buffer)
 
-/** GitHub's checksum is over the random part only (its layout of 2021); ours is over the prefix too. */
-function coveredFrom(format: TokenFormat): number {
-  return format.type === 'github' ? format.prefix.length : 0
+/**
+ * Puts the checksum of what stands in {@link scratch} behind it. GitHub's is over the random part only (its layout of
+ * 2021); ours is over the prefix too.
+ */
+function writeChecksum(format: TokenFormat, alphabet: string, from: number, to: number): void {
+  let rest = crc32(scratch, format.type === 'github' ? format.prefix.length : 0, from)
+  for (let i = to - 1; i >= from; i--) {
+    // Not by `%`, which is slow for numbers beyond 31 bits.
+    const next = Math.floor(rest / alphabet.length)
+    scratch[i] = alphabet.charCodeAt(rest - next * alphabet.length)
+    rest = next
+  }
 }
 
 /** Whether a text carries this format's checksum. Tells typos, proves nothing. */
 export function checksumMatches(format: TokenFormat, text: string): boolean {
-  if (text.length !== format.prefix.length + format.length) return false
-  return text.endsWith(checksumOf(format, alphabetOf(format.charset), text))
+  const end = text.length
+  if (end !== format.prefix.length + format.length || !isPrintable(text)) return false
+  const alphabet = alphabetOf(format.charset)
+  const from = end - checksumWidth(alphabet)
+  for (let i = 0; i < from; i++) scratch[i] = text.charCodeAt(i)
+  writeChecksum(format, alphabet, from, end)
+  let matches = true
+  for (let i = from; i < end; i++) if (scratch[i] !== text.charCodeAt(i)) matches = false
+  scratch.fill(0, 0, end)
+  return matches
 }
 
 /** Whether a text could have been drawn in this format: prefix, length, symbols and checksum. */
@@ -172,8 +185,13 @@ export function previewOf(format: TokenFormat, text: string): string {
   return text.slice(0, format.prefix.length + shown)
 }
 
+const E = 0x65
+const V = 0x76
+
 /** Whether a text has the form of a signed token: `v1.x.y`, or three base64url parts that start with `eyJ`. */
 export function hasSignedForm(text: string): boolean {
+  const initial = text.charCodeAt(0)
+  if (initial !== V && initial !== E) return false
   if (!text.startsWith('v1.') && !text.startsWith('eyJ')) return false
   const first = text.indexOf('.')
   const second = text.indexOf('.', first + 1)
@@ -191,18 +209,6 @@ export function isWellFormed(text: string): boolean {
 /** How many symbols of an alphabet hold 32 bits. */
 export function checksumWidth(alphabet: string): number {
   return Math.ceil(32 / Math.log2(alphabet.length))
-}
-
-/** The checksum of a whole text of this format. */
-function checksumOf(format: TokenFormat, alphabet: string, text: string): string {
-  const width = checksumWidth(alphabet)
-  let rest = crc32(text.slice(coveredFrom(format), text.length - width))
-  let checksum = ''
-  for (let i = width; i > 0; i--) {
-    checksum = alphabet[rest % alphabet.length] + checksum
-    rest = Math.floor(rest / alphabet.length)
-  }
-  return checksum
 }
 
 const formats = new Map<string, TokenFormat>()
