@@ -35,6 +35,7 @@ export {
   TokenStateError,
 } from './issuing/errors.ts'
 export type {
+  ChannelFailedEvent,
   IssuingEvents,
   LimiterFailedEvent,
   StoreFailedEvent,
@@ -115,6 +116,7 @@ export {
   type RotatorOptions,
   TooManyLiveVersionsError,
 } from './rotation/rotator.ts'
+export type { ChangeChannel } from './stores/change-channel.ts'
 export type { Attribution } from './stores/commit.ts'
 export {
   InvalidCommitError,

@@ -28,6 +28,7 @@ import { abbreviated, codeOf, InvalidInputError } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
 import type { Random } from './kernel/random.ts'
 import { type Rotated, type RotateOptions, Rotator } from './rotation/rotator.ts'
+import type { ChangeChannel } from './stores/change-channel.ts'
 import type { Attribution } from './stores/commit.ts'
 import { Foundation } from './stores/foundation.ts'
 import type { Page, TokenStore } from './stores/token-store.ts'
@@ -71,6 +72,8 @@ export interface TokenwrightOptions {
   readonly cacheSize?: number | undefined
   /** On a store that is elsewhere: how old may be what was read of a token; 0 = every check reads. Default 5 s. */
   readonly maxStaleness?: Duration | undefined
+  /** On a store that is elsewhere: tells of changes among processes. */
+  readonly channel?: ChangeChannel | undefined
 }
 
 /** How one part of the whole is. */
@@ -109,6 +112,7 @@ const OPTIONS = [
   'tickInterval',
   'cacheSize',
   'maxStaleness',
+  'channel',
 ]
 const CLEANUP_EVERY = 3_600_000
 const SKEW_CHECK_EVERY = 600_000
@@ -170,8 +174,8 @@ export class Tokenwright {
     this.usage = new UsageTracker({ ...options.usage, store, clock, random, events })
     this.generator = new Generator(shared)
     this.registry = new Registry(shared)
-    const { limiter, failMode, cacheSize, maxStaleness } = options
-    this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness })
+    const { limiter, failMode, cacheSize, maxStaleness, channel } = options
+    this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
     this.rotator = new Rotator(shared)
     this.keys = new KeyManager(base)
     this.#warnings = new ExpiryWarnings(base)

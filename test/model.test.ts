@@ -125,6 +125,22 @@ async function inMemory(): Promise<World> {
   return { clock, open: async () => store, end: async () => {} }
 }
 
+/** As in memory, but elsewhere: without cells, every answer a promise, changes told by `watch`. */
+async function elsewhere(): Promise<World> {
+  const clock = fakeClock({ now: START })
+  const store: TokenStore = new MemoryTokenStore({ clock })
+  const remote = new Proxy(store, {
+    get(target, name) {
+      if (name === 'cell') return undefined
+      const value: unknown = Reflect.get(target, name, target)
+      if (typeof value !== 'function') return value
+      if (name === 'watch' || name === 'scan') return value.bind(target) as unknown
+      return async (...args: unknown[]) => value.apply(target, args) as unknown
+    },
+  })
+  return { clock, open: async () => remote, end: async () => {} }
+}
+
 /** Processes that die don't close their file, so each stays open until the end. */
 async function inFile(): Promise<World> {
   const clock = fakeClock({ now: START })
@@ -176,6 +192,7 @@ describe('the life of tokens', () => {
   it.each([
     ['in memory', inMemory, 400],
     ['in a file', inFile, 80],
+    ['elsewhere', elsewhere, 200],
   ] as const)(
     'is what the model says, through crashes and restarts: %s',
     { timeout: 90_000 },

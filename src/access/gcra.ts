@@ -43,6 +43,19 @@ export function gaugeOf(limit: RateLimit): Gauge {
   return Object.freeze({ limit, unit, drain, capacity: limit.burst * unit, slack: Math.min(unit, drain) - 1 })
 }
 
+/** Gauges by list of limits: limits are interned, so that tokens with the same policy share them. */
+const gaugesOf = new WeakMap<readonly RateLimit[], readonly Gauge[]>()
+
+/** The gauges of a list of limits, made once for each list. */
+export function gaugesFor(limits: readonly RateLimit[]): readonly Gauge[] {
+  let gauges = gaugesOf.get(limits)
+  if (gauges === undefined) {
+    gauges = limits.map(gaugeOf)
+    gaugesOf.set(limits, gauges)
+  }
+  return gauges
+}
+
 /**
  * A level some time later.
  *

@@ -1,18 +1,6 @@
 import { MAX_HELD_STEP_MS } from '../kernel/clock.ts'
 import type { RateLimit } from '../tokens/policy.ts'
-import { convertLevel, type Gauge, gaugeOf, levelAfter } from './gcra.ts'
-
-/** Gauges by list of limits: limits are interned, so that tokens with the same policy share them. */
-const gaugesOf = new WeakMap<readonly RateLimit[], readonly Gauge[]>()
-
-function gaugesFor(limits: readonly RateLimit[]): readonly Gauge[] {
-  let gauges = gaugesOf.get(limits)
-  if (gauges === undefined) {
-    gauges = limits.map(gaugeOf)
-    gaugesOf.set(limits, gauges)
-  }
-  return gauges
-}
+import { convertLevel, type Gauge, gaugesFor, levelAfter } from './gcra.ts'
 
 /** The state of one key of a `LocalRateLimiter`. Only that looks inside; anyone may hold on to it. */
 export class LimitSlot {

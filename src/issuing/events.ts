@@ -83,6 +83,14 @@ export interface LimiterFailedEvent {
   readonly at: number
 }
 
+/** The channel that tells of changes failed: others' changes are seen within `maxStaleness`. */
+export interface ChannelFailedEvent {
+  /** The error's code or name. */
+  readonly code: string
+  /** When, epoch ms. */
+  readonly at: number
+}
+
 /** A version proved by an old key or by an imported digest got a digest under the active key. */
 export interface TokenRedigestedEvent extends TokenEvent {
   readonly version: number
@@ -101,4 +109,5 @@ export interface IssuingEvents {
   'token.redigested': TokenRedigestedEvent
   'store.failed': StoreFailedEvent
   'limiter.failed': LimiterFailedEvent
+  'channel.failed': ChannelFailedEvent
 }

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import type { MaybePromise } from '../kernel/kind.ts'
+import type { ChangeChannel } from '../stores/change-channel.ts'
 import type { TokenStore } from '../stores/token-store.ts'
 import { hasSignedForm, isWellFormed, MAX_SIGNED_LENGTH } from '../tokens/format.ts'
 import type { KnownFormats } from '../tokens/known-formats.ts'
@@ -13,6 +14,8 @@ export interface ProverOptions extends ProofShelfOptions {
   readonly formats: KnownFormats
   /** For a store without cells: how old may be what was read, ms. */
   readonly maxStaleness: number
+  /** For a store without cells: tells of others' changes. */
+  readonly channel: ChangeChannel | undefined
 }
 
 /**
@@ -26,12 +29,12 @@ export class Prover {
 
   /** @param options - what it works with */
   constructor(options: ProverOptions) {
-    const { base, maxStaleness } = options
+    const { base, maxStaleness, channel } = options
     this.#formats = options.formats
     this.#shelf = new ProofShelf(options)
     this.#source = hasCells(base.store)
       ? new CellProofs(base, base.store, this.#shelf)
-      : new RemoteProofs(base, this.#shelf, maxStaleness)
+      : new RemoteProofs(base, this.#shelf, maxStaleness, channel)
   }
 
   /**

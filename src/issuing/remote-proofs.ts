@@ -1,5 +1,8 @@
+import { codeOf } from '../kernel/errors.ts'
 import type { MaybePromise, Stored } from '../kernel/kind.ts'
+import type { ChangeChannel } from '../stores/change-channel.ts'
 import type { Foundation } from '../stores/foundation.ts'
+import type { StoreChange } from '../stores/token-store.ts'
 import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import type { IssuingEvents } from './events.ts'
 import { furtherKeys, type Proof } from './proof.ts'
@@ -36,29 +39,42 @@ export class RemoteProofs {
   #changes = 0
   #allChangedAt = 0
   readonly #readUnder = new WeakMap<Proof, number>()
-  readonly #stop: (() => void)[]
+  readonly #stop: (() => MaybePromise<void>)[]
+  #closed = false
 
   /**
    * @param base - store, keys and time
    * @param shelf - where proofs are kept
    * @param maxStaleness - how old may be what was read, ms; 0 = every check reads
+   * @param channel - tells others of changes, and of others'
    */
-  constructor(base: Foundation<IssuingEvents>, shelf: ProofShelf, maxStaleness: number) {
+  constructor(
+    base: Foundation<IssuingEvents>,
+    shelf: ProofShelf,
+    maxStaleness: number,
+    channel: ChangeChannel | undefined,
+  ) {
     this.#base = base
     this.#shelf = shelf
     this.#maxStaleness = maxStaleness
     this.#unknownFor = Math.min(maxStaleness, UNKNOWN_FOR)
-    const changed = (kind: string, id: string) => {
+    const changed = ({ kind, id }: StoreChange) => {
       if (kind === tokenKind.name) this.#note(id)
     }
-    this.#stop = [base.commits.onWrite(changed)]
-    const watched = base.store.watch?.(({ kind, id }) => changed(kind, id))
+    const written = (kind: string, id: string) => {
+      changed({ kind, id })
+      if (kind === tokenKind.name && channel !== undefined) void this.#attempt(() => channel.publish({ kind, id }))
+    }
+    this.#stop = [base.commits.onWrite(written)]
+    const watched = base.store.watch?.(changed)
     if (watched !== undefined) this.#stop.push(watched)
+    if (channel !== undefined) this.#listen(channel, changed)
   }
 
   /** Stops listening for changes. */
   close(): void {
-    for (const stop of this.#stop) stop()
+    this.#closed = true
+    for (const stop of this.#stop) void this.#attempt(stop)
   }
 
   /** The proof of a string that isn't remembered. */
@@ -75,6 +91,25 @@ export class RemoteProofs {
   again(proof: Proof, key: string, now: number): MaybePromise<Proof | Unproved> {
     if (now - proof.readAt < this.#maxStaleness && now >= proof.readAt && this.#isCurrent(proof)) return proof
     return this.#read(key, now, () => this.#get(proof, key, now))
+  }
+
+  #listen(channel: ChangeChannel, changed: (change: StoreChange) => void): void {
+    void this.#attempt(async () => {
+      const stop = await channel.subscribe(changed, () => this.#noteAll())
+      if (this.#closed) return stop()
+      this.#stop.push(stop)
+      // What changed while there was no subscription was not told.
+      this.#noteAll()
+    })
+  }
+
+  /** A channel that fails takes nothing with it: what it doesn't tell is seen within `maxStaleness`. */
+  async #attempt(action: () => MaybePromise<void>): Promise<void> {
+    try {
+      await action()
+    } catch (error) {
+      this.#base.events.emit('channel.failed', { code: codeOf(error), at: this.#base.clock.now() })
+    }
   }
 
   /** One read at a time for a string; whoever comes while it could still have been begun for him waits for it. */
@@ -137,13 +172,18 @@ export class RemoteProofs {
 
   #note(id: string): void {
     this.#changes += 1
-    if (this.#changed.size >= MAX_CHANGED && !this.#changed.has(id)) {
-      this.#changed.clear()
-      this.#allChangedAt = this.#changes
-    }
+    if (this.#changed.size >= MAX_CHANGED && !this.#changed.has(id)) this.#noteAll()
     this.#changed.set(id, this.#changes)
     // Whatever was unknown may be this very token.
     this.#unknown.clear()
+  }
+
+  /** Anything may have changed. */
+  #noteAll(): void {
+    this.#changes += 1
+    this.#changed.clear()
+    this.#unknown.clear()
+    this.#allChangedAt = this.#changes
   }
 
   #rememberUnknown(key: string, now: number): void {

@@ -1,0 +1,31 @@
+/**
+ * What several instances share in Redis: rate limits, and word of what was changed. Tokens stay in the store.
+ *
+ * @example
+ * ```ts
+ * import { createClient } from 'redis'
+ * import { fromNodeRedis, RedisChangeChannel, RedisRateLimiter } from 'tokenwright/redis'
+ *
+ * const client = fromNodeRedis(await createClient({ url: process.env.REDIS_URL }).connect())
+ * const limiter = new RedisRateLimiter({ client })
+ * const channel = new RedisChangeChannel({ client })
+ * const tokens = new Tokenwright({ store, keys, limiter, channel })
+ * ```
+ * @packageDocumentation
+ */
+export { RedisChangeChannel, type RedisChangeChannelOptions } from './redis-change-channel.ts'
+export {
+  fromIoredis,
+  fromNodeRedis,
+  type IoredisLike,
+  type IoredisSubscriber,
+  type NodeRedisLike,
+  type NodeRedisSubscriber,
+  type RedisClient,
+} from './redis-client.ts'
+export {
+  LimiterUnavailableError,
+  type RedisErrorCode,
+  RedisRateLimiter,
+  type RedisRateLimiterOptions,
+} from './redis-rate-limiter.ts'
