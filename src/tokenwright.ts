@@ -177,7 +177,7 @@ export class Tokenwright {
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
     this.rotator = new Rotator(shared)
-    this.keys = new KeyManager(base)
+    this.keys = new KeyManager({ foundation: base })
     this.#warnings = new ExpiryWarnings(base)
     const { retention = RETIRED_RETENTION } = options
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })

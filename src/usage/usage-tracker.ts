@@ -157,7 +157,7 @@ export class UsageTracker {
     return this.#interval
   }
 
-  /** The counter of a token's calls in the hour of `now`; `undefined` when the buffer is full. */
+  /** The counter of a token's calls in the hour of `now`; `undefined` when the buffer is full. @internal */
   counter(token: string, version: number, tool: string, outcome: string, now: number): UsageCounter | undefined {
     const hour = now - (now % HOUR)
     const latest = this.#latest.get(token)
@@ -194,7 +194,7 @@ export class UsageTracker {
     return this.#log.full
   }
 
-  /** Notes a call in the request log; dropped and counted when the buffer is full. */
+  /** Notes a call in the request log; dropped and counted when the buffer is full. @internal */
   log(facts: CallFacts, outcome?: CallOutcome): void {
     const ip = outcome?.ip ?? facts.ip
     const caller = outcome?.caller ?? facts.caller
