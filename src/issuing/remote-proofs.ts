@@ -66,7 +66,7 @@ export class RemoteProofs {
       if (kind === tokenKind.name && channel !== undefined) void this.#attempt(() => channel.publish({ kind, id }))
     }
     this.#stop = [base.commits.onWrite(written)]
-    const watched = base.store.watch?.(changed)
+    const watched = base.store.watch?.(changed, () => this.#noteAll())
     if (watched !== undefined) this.#stop.push(watched)
     if (channel !== undefined) this.#listen(channel, changed)
   }

@@ -173,9 +173,10 @@ export interface TokenStore {
   time(): MaybePromise<number>
   /**
    * Calls `onChange` after records change, here or (within the staleness) elsewhere. Of other processes' changes only those of
-   * journaled kinds are sure to be told. Returns the way to stop.
+   * journaled kinds are sure to be told. A store that is told over a network calls `onLost` when some may have been missed.
+   * Returns the way to stop.
    */
-  watch?(onChange: (change: StoreChange) => void): () => void
+  watch?(onChange: (change: StoreChange) => void, onLost?: () => void): () => void
   /** What this store promises. */
   durability(): Durability
   /** Finishes what is under way and lets go of everything. Later calls are refused. */

@@ -4,7 +4,7 @@ import { FileTokenStore } from '../../src/file/file-token-store.ts'
 import { seededRandom } from '../../src/kernel/random.ts'
 import { eventKind } from '../../src/stores/outbox.ts'
 import { accountKind, brokenAt, ids, leaseKind, wholeJournal } from '../../src/testing/store-suite/kit.ts'
-import { startChild } from './child.ts'
+import { startChild } from '../child-process.ts'
 import { testFolder } from './folder.ts'
 
 const ROUNDS = 12
@@ -14,7 +14,7 @@ it(`loses nothing acknowledged and keeps nothing half when it is killed, ${ROUND
   const random = seededRandom('kill')
   const acknowledged: string[] = []
   for (let round = 0; round < ROUNDS; round++) {
-    const child = startChild('kill-target.ts', path, `r${round}`)
+    const child = startChild('file/children/kill-target.ts', path, `r${round}`)
     await child.printed(1 + Math.floor(random.float() * 150))
     child.process.kill('SIGKILL')
     await child.ended

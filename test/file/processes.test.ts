@@ -13,7 +13,7 @@ import {
   outcome,
   wholeJournal,
 } from '../../src/testing/store-suite/kit.ts'
-import { startChild } from './child.ts'
+import { startChild } from '../child-process.ts'
 import { testFolder } from './folder.ts'
 
 const PROCESSES = 4
@@ -32,7 +32,9 @@ describe('several processes on one file', () => {
     const { path, remove } = testFolder()
     const store = await FileTokenStore.open(path)
     await commit(store, account('counter', 0, { rank: 0 }))
-    const children = Array.from({ length: PROCESSES }, (_, n) => startChild('writer.ts', path, `w${n}`, String(MS)))
+    const children = Array.from({ length: PROCESSES }, (_, n) =>
+      startChild('file/children/writer.ts', path, `w${n}`, String(MS)),
+    )
     await Promise.all(children.map((child) => child.printed(1)))
     for (const child of children) child.process.stdin?.write('go\n')
     await Promise.all(children.map((child) => child.ended))

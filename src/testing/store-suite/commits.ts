@@ -206,6 +206,7 @@ export function commitTests({ describe, test, expect }: Suite): void {
 
     test('what is handed out is frozen, all of it', async (store) => {
       await commit(store, account('a', 0, { owner: 'o', note: { lines: ['x'] }, tags: ['t'] }))
+      await wholeJournal(store)
       const values = [
         (await store.get(accountKind, 'a'))?.value,
         (await store.find(accountKind, 'key', ['key of a']))?.value,

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-/** A process that runs one of the files in children/. */
+/** A process that runs a file of the tests. */
 export interface Child {
   readonly process: ChildProcess
   /** The lines that it has printed. */
@@ -14,9 +14,9 @@ export interface Child {
   ended: Promise<void>
 }
 
-/** Starts one of the files in children/. */
+/** Starts a file, as a path under test/. */
 export function startChild(file: string, ...values: string[]): Child {
-  const path = fileURLToPath(new URL(`./children/${file}`, import.meta.url))
+  const path = fileURLToPath(new URL(`./${file}`, import.meta.url))
   const child = spawn(process.execPath, [path, ...values], { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines: string[] = []
   const waiting: { count: number; resolve: () => void }[] = []
