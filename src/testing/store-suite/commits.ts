@@ -7,6 +7,7 @@ import {
   entry,
   event,
   grave,
+  ids,
   isFrozenDeep,
   leaseKind,
   listAll,
@@ -108,6 +109,34 @@ export function commitTests({ describe, test, expect }: Suite): void {
       expect(outcomes.filter((code) => code === 'ok').length).toBe(1)
       expect(outcomes.filter((code) => code === 'ERR_UNIQUE_CONFLICT').length).toBe(19)
       expect((await store.find(accountKind, 'name', ['same']))?.id).toBe(`r${outcomes.indexOf('ok')}`)
+    })
+
+    test('of racing commits that make one record exactly one wins', async (store) => {
+      const racers = Array.from({ length: 20 }, (_, n) =>
+        outcome(() => commit(store, account('new', 0, { name: `n${n}`, keys: [`k${n}`], rank: n }))),
+      )
+      const outcomes = await Promise.all(racers)
+      expect(outcomes.filter((code) => code === 'ok').length).toBe(1)
+      expect(outcomes.filter((code) => code === 'ERR_STALE_REVISION').length).toBe(19)
+      const winner = outcomes.indexOf('ok')
+      expect((await store.get(accountKind, 'new'))?.value.rank).toBe(winner)
+      expect((await ids(store, accountKind, { index: 'rank' })).length).toBe(1)
+      for (let n = 0; n < 20; n++) {
+        expect((await store.find(accountKind, 'key', [`k${n}`]))?.id).toBe(n === winner ? 'new' : undefined)
+      }
+    })
+
+    test('two commits that each expect the other’s record not to be there are not both done', async (store) => {
+      for (let round = 0; round < 10; round++) {
+        const [a, b] = [`a${round}`, `b${round}`]
+        const make = (id: string, absent: string) => {
+          const made = draft([account(id, 0)])
+          return { ...made, expect: [...made.expect, { kind: accountKind, id: absent, revision: 0 }] }
+        }
+        const both = [make(a, b), make(b, a)].map((each) => outcome(() => store.commit(each)))
+        expect((await Promise.all(both)).sort()).toEqual(['ERR_STALE_REVISION', 'ok'])
+        expect([await store.get(accountKind, a), await store.get(accountKind, b)].filter(Boolean).length).toBe(1)
+      }
     })
 
     test('many commits at once are all done', async (store) => {
