@@ -68,6 +68,15 @@ export class Commits {
   }
 
   /**
+   * Links journal entries that a store appended unsealed, at most `limit`; nothing to do where it links them itself.
+   *
+   * @returns how many were linked
+   */
+  async seal(limit: number): Promise<number> {
+    return (await this.#store.sealJournal?.(this.#link, limit)) ?? 0
+  }
+
+  /**
    * Writes changes and unjournaled rows together, or nothing.
    *
    * @returns the changed records as they now stand (a tombstone as `undefined`)
