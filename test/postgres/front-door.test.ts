@@ -1,0 +1,83 @@
+import pg from 'pg'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { generateSecret, Tokenwright } from '../../src/index.ts'
+import { PostgresTokenStore, type PostgresTokenStoreOptions } from '../../src/postgres/index.ts'
+import { dropSchema, freshSchema, newPool, SERVER, there } from './database.ts'
+
+describe.runIf(there)('instances of a service on one PostgreSQL', () => {
+  const pool = newPool({ max: 20 })
+  const keys = generateSecret()
+  let schema = ''
+  const opened: Tokenwright[] = []
+  const open = async (options: Partial<PostgresTokenStoreOptions> = {}, maxStaleness = 60_000) => {
+    const store = new PostgresTokenStore({ pool, schema, ...options })
+    await store.migrate()
+    const tokens = new Tokenwright({ store, keys, maxStaleness })
+    opened.push(tokens)
+    return tokens
+  }
+  beforeEach(() => {
+    schema = freshSchema()
+  })
+  afterEach(async () => {
+    for (const tokens of opened.splice(0)) await tokens.close()
+    await dropSchema(pool, schema)
+  })
+  afterAll(() => pool.end())
+
+  const codeOf = async (tokens: Tokenwright, text: string) => {
+    const answer = await tokens.verify(text)
+    return answer.ok ? 'ok' : answer.code
+  }
+
+  it('what one issues, the other checks, rotates and ends; both count', async () => {
+    const [a, b] = [await open({}, 0), await open({}, 0)]
+    const { token, record } = await a.generate({
+      service: 'BILLING',
+      scopes: ['orders:read'],
+      quota: { limit: 100, per: '1d' },
+    })
+    expect(await codeOf(b, token)).toBe('ok')
+    const rotated = await b.rotate('BILLING', { grace: '1h' })
+    expect([await codeOf(a, token), await codeOf(a, rotated.token)]).toEqual(['ok', 'ok'])
+    await a.tick()
+    await b.tick()
+    await a.usage.flush()
+    await b.usage.flush()
+    const rows = await a.usage.query({ token: record.id, limit: 100 })
+    expect(rows.reduce((sum, row) => sum + row.calls, 0)).toBe(3)
+    await a.revoke('BILLING')
+    expect([await codeOf(b, token), await codeOf(b, rotated.token)]).toEqual(['revoked', 'revoked'])
+    await expect(b.generate({ service: 'BILLING' })).resolves.toBeDefined()
+    await expect(a.generate({ service: 'BILLING' })).rejects.toMatchObject({ code: 'ERR_SERVICE_EXISTS' })
+  })
+
+  it('400 parallel calls of two instances against a quota of 10 are let through 10 times', async () => {
+    const [a, b] = [await open(), await open()]
+    const { token } = await a.generate({ service: 'QUOTA', quota: { limit: 10, per: '1d' } })
+    const calls = Array.from({ length: 400 }, (_, n) => codeOf(n % 2 === 0 ? a : b, token))
+    const codes = await Promise.all(calls)
+    expect(codes.filter((code) => code === 'ok').length).toBe(10)
+    expect(codes.filter((code) => code === 'quota_exceeded').length).toBe(390)
+  })
+
+  it('a revocation holds elsewhere within a second when the other listens', async () => {
+    const listen = () => new pg.Client(SERVER)
+    const [a, b] = [await open({ listen }), await open({ listen })]
+    const { token: probe } = await a.generate({ service: 'PROBE' })
+    expect(await codeOf(b, probe)).toBe('ok')
+    for (let n = 0; n < 5; n++) {
+      const { token } = await a.generate({ service: `S${n}` })
+      expect(await codeOf(b, token)).toBe('ok')
+      await a.revoke(`S${n}`)
+      const from = performance.now()
+      let code = await codeOf(b, token)
+      while (code === 'ok' && performance.now() - from < 5000) {
+        await new Promise((resolve) => setImmediate(resolve))
+        code = await codeOf(b, token)
+      }
+      expect(code).toBe('revoked')
+      expect(performance.now() - from).toBeLessThan(1000)
+    }
+  })
+})
