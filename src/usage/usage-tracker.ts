@@ -105,7 +105,7 @@ const BATCH = 500
  * @example
  * ```ts
  * await tokens.usage.flush()
- * const rows = await tokens.usage.query({ token: record.id, from: Date.now() - 86_400_000 })
+ * const rows = await tokens.usage.query({ token: record.id, from: tokens.clock.now() - 86_400_000 })
  * const refused = await tokens.usage.requests({ service: 'MY_API', code: 'rate_limited', limit: 20 })
  * ```
  */
