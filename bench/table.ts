@@ -35,10 +35,12 @@ export function plainTable(rows: readonly (readonly string[])[]): string {
     .join('\n')
 }
 
-/** The table in Markdown. */
+/** The table in Markdown, laid out as the formatter of the project wants it. */
 export function markdownTable(rows: readonly (readonly string[])[]): string {
-  const lines = rows.map((row) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
-  lines.splice(1, 0, `|${HEAD.map(() => ' --- ').join('|')}|`)
+  const cells = rows.map((row) => row.map((cell) => cell.replaceAll('|', '\\|')))
+  const widths = HEAD.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? '').length)))
+  const lines = cells.map((row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`)
+  lines.splice(1, 0, `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`)
   return lines.join('\n')
 }
 

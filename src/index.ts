@@ -11,6 +11,7 @@
  * ```
  * @packageDocumentation
  */
+export type { LimitSlot } from './access/limit-slot.ts'
 export type { LimiterFailMode } from './access/limits.ts'
 export { LocalRateLimiter, type LocalRateLimiterOptions } from './access/local-rate-limiter.ts'
 export type { PolicyInput, QuotaInput } from './access/policy-input.ts'
@@ -127,7 +128,7 @@ export {
   StoreUnavailableError,
   UniqueConflictError,
 } from './stores/errors.ts'
-export type { FoundationOptions, FoundationSource } from './stores/foundation.ts'
+export type { FoundationOptions, FoundationSource, SharedFoundation } from './stores/foundation.ts'
 export type { JournalEntry, JournalFacts, JournalHead, Link, SealedEntry } from './stores/journal-link.ts'
 export { KeyInUseError, KeyRingMismatchError } from './stores/key-check.ts'
 export { MemoryTokenStore, type MemoryTokenStoreOptions } from './stores/memory-token-store.ts'
@@ -156,7 +157,7 @@ export {
 export type { AboutInput } from './tokens/about.ts'
 export type { Charset, CharsetName } from './tokens/alphabet.ts'
 export type { ForeignDigest, ImportScheme } from './tokens/digest.ts'
-export type { FormatInput, TokenType } from './tokens/format.ts'
+export type { FormatInput, TokenFormat, TokenType } from './tokens/format.ts'
 export {
   generateSecret,
   type KeyErrorCode,
@@ -165,7 +166,7 @@ export {
   KeyRing,
   UnsealError,
 } from './tokens/key-ring.ts'
-export { FormatClashError } from './tokens/known-formats.ts'
+export { FormatClashError, KnownFormats } from './tokens/known-formats.ts'
 export type { ArgValue, Level, Policy, Quota, RateLimit, ToolRule } from './tokens/policy.ts'
 export type { TokenView, VersionView } from './tokens/token-view.ts'
 export {

@@ -116,6 +116,8 @@ const OPTIONS = [
 ]
 const CLEANUP_EVERY = 3_600_000
 const SKEW_CHECK_EVERY = 600_000
+/** Journal entries linked in one turn, on stores that append them unsealed. */
+const SEALED_AT_ONCE = 2000
 /** Clocks that are further apart than this don't agree on deadlines, ms. */
 const MAX_SKEW = 60_000
 const RANKS = ['healthy', 'unknown', 'degraded', 'unhealthy'] as const
@@ -177,7 +179,7 @@ export class Tokenwright {
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
     this.rotator = new Rotator(shared)
-    this.keys = new KeyManager(base)
+    this.keys = new KeyManager({ foundation: base })
     this.#warnings = new ExpiryWarnings(base)
     const { retention = RETIRED_RETENTION } = options
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
@@ -253,7 +255,7 @@ export class Tokenwright {
   }
 
   /**
-   * Does all that is due: flushes usage and added digests, sends expiry warnings, and once an hour cleans up. For hosts
+   * Does all that is due: flushes usage and added digests, seals the journal, sends expiry warnings, and once an hour cleans up. For hosts
    * with a timer of their own; `scheduler.start()` calls it for the others. Never throws: a part that fails is a
    * `tick.failed` event, and the others run. Concurrent calls share one turn.
    *
@@ -314,6 +316,7 @@ export class Tokenwright {
     try {
       await this.usage.flush()
       while (this.verifier.addedDigests.size > 0) await this.verifier.addedDigests.flush()
+      while ((await this.#base.commits.seal(SEALED_AT_ONCE)) === SEALED_AT_ONCE);
     } finally {
       await this.#base.store.close()
     }
@@ -323,6 +326,7 @@ export class Tokenwright {
     await this.usage.tick(now)
     await this.#part('clock check', now, () => this.#checkSkew(now))
     await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
+    await this.#part('sealing', now, () => this.#base.commits.seal(SEALED_AT_ONCE))
     const warned = await this.#part('expiry warnings', now, () => this.#warnings.tick(now))
     if (this.#retention === undefined || now < this.#nextCleanup) return { warned: warned ?? 0 }
     const retention = this.#retention

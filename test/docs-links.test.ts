@@ -36,6 +36,11 @@ describe.each(pages)('%s', (page) => {
     }
     expect(lost).toEqual([])
   })
+
+  it('has no marks of an unfinished merge, formatted or not', () => {
+    // The formatter makes quotes and table rows of them, and no other check minds.
+    expect(prose(page)).not.toMatch(/<{7} |>{7} |(> ){6}|^\|? *={7}/m)
+  })
 })
 
 it('the errors’ own links lead to docs/errors.md', () => {

@@ -13,11 +13,13 @@ import {
   type Tokenwright,
   TokenwrightError,
 } from '../src/index.ts'
+import { PostgresTokenStore } from '../src/postgres/index.ts'
 import { createLink, dataDigest, EMPTY_HEAD, tagEntry } from '../src/stores/journal-link.ts'
 import { type FakeClock, fakeClock } from '../src/testing/index.ts'
 import { KeyRing } from '../src/tokens/key-ring.ts'
 import { tokenKind } from '../src/tokens/record.ts'
 import { START, setUp } from './issuing/fixture.ts'
+import { dropSchema, freshSchema, newPool, there } from './postgres/database.ts'
 
 /**
  * The life of tokens against a model: random commands, crashes after the commit whose answer is lost, restarts. After
@@ -115,7 +117,7 @@ interface Process {
 
 async function start(world: World): Promise<Process> {
   const crashing = new Crashing(await world.open())
-  const { tokens } = setUp({ store: crashing.store, keys: KEYS, retention: false }, world.clock)
+  const { tokens } = setUp({ store: crashing.store, keys: KEYS, retention: false, maxStaleness: 0 }, world.clock)
   return { tokens, crashing }
 }
 
@@ -188,11 +190,34 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   fc.record({ op: fc.constantFrom('restart' as const, 'tick' as const) }),
 )
 
+/** Each process with a pool and a listener of its own, on one schema. */
+async function inPostgres(): Promise<World> {
+  const clock = fakeClock({ now: START })
+  const schema = freshSchema()
+  const opened: PostgresTokenStore[] = []
+  return {
+    clock,
+    open: async () => {
+      const store = new PostgresTokenStore({ pool: newPool({ max: 3 }), schema, closePool: true })
+      await store.migrate()
+      opened.push(store)
+      return store
+    },
+    end: async () => {
+      for (const store of opened) await store.close()
+      const pool = newPool()
+      await dropSchema(pool, schema)
+      await pool.end()
+    },
+  }
+}
+
 describe('the life of tokens', () => {
   it.each([
     ['in memory', inMemory, 400],
     ['in a file', inFile, 80],
     ['elsewhere', elsewhere, 200],
+    ...(there ? ([['in PostgreSQL', inPostgres, 15]] as const) : []),
   ] as const)(
     'is what the model says, through crashes and restarts: %s',
     { timeout: 90_000 },
@@ -336,6 +361,7 @@ async function check(tokens: Tokenwright, model: Model, now: number): Promise<vo
 /** Every entry has its tag and its place in the chain, and every revision of every token has its entry. */
 async function checkJournal(store: TokenStore): Promise<void> {
   const key = KeyRing.from(KEYS).subkey('journal')
+  while (((await store.sealJournal?.(createLink(key), 1000)) ?? 0) > 0);
   const entries = await store.journal({ limit: 1000 })
   const link = createLink(key)
   let head = EMPTY_HEAD

@@ -77,6 +77,21 @@ describe('Tokenwright', () => {
     }
   })
 
+  it('tick and close seal the journal of a store that appends unsealed, in bounded batches', async () => {
+    const sealed: number[] = []
+    const store = Object.assign(new MemoryTokenStore(), {
+      sealJournal: (_link: unknown, limit: number) => {
+        sealed.push(limit)
+        return sealed.length === 2 ? limit : 0
+      },
+    })
+    const { tokens } = setUp({ store })
+    await tokens.tick()
+    expect(sealed).toEqual([2000])
+    await tokens.close()
+    expect(sealed).toEqual([2000, 2000, 2000])
+  })
+
   it('tick never throws; a part that fails is an event, and the others run', async () => {
     const store = new MemoryTokenStore()
     store.list = ({ name }) => {

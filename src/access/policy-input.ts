@@ -86,7 +86,7 @@ function parseScopes(value: unknown, catalog: ScopeCatalog | undefined): readonl
     return parseScope(`scopes[${i}]`, scope as string, { pattern: true })
   })
   catalog?.validate('scopes', scopes as string[])
-  return [...new Set(scopes as string[])].sort()
+  return scopes.length < 2 ? (scopes as string[]) : [...new Set(scopes as string[])].sort()
 }
 
 function parseQuota(value: unknown): Quota {

@@ -2,7 +2,6 @@ import { deepFreeze, type Stored } from '../kernel/kind.ts'
 import type { Cell } from '../stores/token-store.ts'
 import { type FileKind, type FileUnique, reviveBody } from './kind-registry.ts'
 import { one, type Statements, type StoredRow } from './statements.ts'
-import { isWellFormed } from './well-formed.ts'
 
 /** The cell shows what the file holds, as far as this process knows. */
 const FRESH = 0
@@ -78,7 +77,7 @@ export class CellCache {
   find(kind: FileKind, index: FileUnique, key: string): FileCell | undefined {
     const known = this.#keys[index.id]?.get(key)
     if (known !== undefined && known.state === FRESH) return known.stored === undefined ? undefined : known
-    const row = isWellFormed(key) ? one<StoredRow>(this.#sql.find, index.id, key) : undefined
+    const row = key.isWellFormed() ? one<StoredRow>(this.#sql.find, index.id, key) : undefined
     if (row === undefined || row.gone === 1) return undefined
     let cell = this.#records[kind.id]?.get(row.id)
     if (cell === undefined) {

@@ -34,7 +34,6 @@ import { readJournal } from './read-journal.ts'
 import { scanRows } from './scan.ts'
 import type { SchemaStep } from './schema.ts'
 import { all, one, prepareStatements, type Statements, type StoredRow } from './statements.ts'
-import { isWellFormed } from './well-formed.ts'
 
 /** How many usage increments are written in one transaction. */
 const USAGE_PART = 100
@@ -162,7 +161,7 @@ export class FileTokenStore implements TokenStore {
 
   get<T>(kind: Kind<T>, id: string): Stored<T> | undefined {
     return this.#read(kind, (known) => {
-      const row = isWellFormed(id) ? one<StoredRow>(this.#sql.row, known.id, id) : undefined
+      const row = id.isWellFormed() ? one<StoredRow>(this.#sql.row, known.id, id) : undefined
       return row === undefined || row.gone === 1 ? undefined : (storedOf(known, row) as Stored<T>)
     })
   }
@@ -172,7 +171,7 @@ export class FileTokenStore implements TokenStore {
     return this.#read(kind, (known) => {
       const number = known.uniques.find((unique) => unique.name === index)?.id ?? -1
       for (const key of keys) {
-        const row = isWellFormed(key) ? one<StoredRow>(this.#sql.find, number, key) : undefined
+        const row = key.isWellFormed() ? one<StoredRow>(this.#sql.find, number, key) : undefined
         if (row !== undefined && row.gone === 0) return storedOf(known, row) as Stored<T>
       }
       return undefined

@@ -5,7 +5,6 @@ import type { Write } from '../stores/token-store.ts'
 import type { FileKind } from './kind-registry.ts'
 import { eachPoint } from './points.ts'
 import type { Statements } from './statements.ts'
-import { isWellFormed } from './well-formed.ts'
 
 /** What the file holds of a record, as far as a write has to know. */
 export interface RowHead {
@@ -86,7 +85,7 @@ export class FileWrite {
 }
 
 function checkText({ kind }: FileKind, text: string): void {
-  if (!isWellFormed(text)) {
+  if (!text.isWellFormed()) {
     throw new InvalidCommitError(`an id, key or partition of a ${kind.name} is not well-formed Unicode`)
   }
 }

@@ -11,6 +11,28 @@ const LARGEST = 999_999_999_999_999
  * @param limits - at least one
  */
 export function rateLimitPolicy(limits: readonly LimitState[]): string {
+  if (!isSamePolicy(limits, latest)) {
+    latestText = policyText(limits)
+    latest = limits
+  }
+  return latestText
+}
+
+/** What was told last: tokens mostly have the same limits, and each request tells them. */
+let latest: readonly LimitState[] = []
+let latestText = ''
+
+function isSamePolicy(a: readonly LimitState[], b: readonly LimitState[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) {
+    const one = a[i] as LimitState
+    const other = b[i] as LimitState
+    if (one.limit !== other.limit || one.per !== other.per || one.name !== other.name) return false
+  }
+  return true
+}
+
+function policyText(limits: readonly LimitState[]): string {
   let text = ''
   for (const limit of limits) {
     if (text !== '') text += ', '

@@ -1,5 +1,5 @@
 import { type Attribution, checkAttribution, retryStale } from '../stores/commit.ts'
-import type { Foundation } from '../stores/foundation.ts'
+import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import { keyKind } from '../stores/key-check.ts'
 import { KeyRing } from '../tokens/key-ring.ts'
 import { type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record.ts'
@@ -47,9 +47,12 @@ const PAGE = 500
 export class KeyManager {
   readonly #base: Foundation<IssuingEvents>
 
-  /** @param base - store, keys, time and events */
-  constructor(base: Foundation<IssuingEvents>) {
-    this.#base = base
+  /**
+   * @param options - store and keys
+   * @throws InvalidInputError for bad options
+   */
+  constructor(options: FoundationSource<IssuingEvents>) {
+    this.#base = Foundation.of(options)
   }
 
   /** Counts live versions by key and scheme. Reads every live token: for an operator, not for a health check. */

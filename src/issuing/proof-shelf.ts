@@ -8,45 +8,10 @@ import type { TokenRecord } from '../tokens/record.ts'
 import type { AddedDigests } from './added-digests.ts'
 import type { IssuingEvents } from './events.ts'
 import { Proof, TokenMemo, versionOf, versionUnder } from './proof.ts'
+import { ProofCache } from './proof-cache.ts'
 
 /** Why a string proves nothing. */
 export type Unproved = 'malformed' | 'unknown' | 'unavailable'
-
-/**
- * A bounded map from SHA-256 of a string to its proof: it holds no token text. Two generations: what isn't used while
- * one fills up is forgotten.
- */
-export class ProofCache {
-  readonly #half: number
-  #young = new Map<string, Proof>()
-  #old = new Map<string, Proof>()
-
-  /** @param size - how many proofs are held at most */
-  constructor(size: number) {
-    this.#half = Math.max(1, Math.floor(size / 2))
-  }
-
-  get(key: string): Proof | undefined {
-    const young = this.#young.get(key)
-    if (young !== undefined) return young
-    const old = this.#old.get(key)
-    if (old !== undefined) this.set(key, old)
-    return old
-  }
-
-  set(key: string, proof: Proof): void {
-    if (this.#young.size >= this.#half) {
-      this.#old = this.#young
-      this.#young = new Map()
-    }
-    this.#young.set(key, proof)
-  }
-
-  delete(key: string): void {
-    this.#young.delete(key)
-    this.#old.delete(key)
-  }
-}
 
 /** What a {@link ProofShelf} is made from. */
 export interface ProofShelfOptions {
@@ -63,7 +28,7 @@ export interface ProofShelfOptions {
 /** Makes proofs and keeps them, for both ways of reading a store. */
 export class ProofShelf {
   readonly #options: ProofShelfOptions
-  readonly #proofs: ProofCache
+  readonly #proofs: ProofCache<Proof>
   readonly #memos = new Map<string, TokenMemo>()
 
   /** @param options - what it works with */
@@ -86,7 +51,7 @@ export class ProofShelf {
   /**
    * Makes the proof of a string that a look-up found, and keeps it.
    *
-   * @param matched - the digest keys by which it was looked up
+   * @param matched - the digest keys by which it was looked up; one = that under the active key
    * @param key - where it is kept
    * @param active - its digest under the active key
    */
@@ -100,11 +65,14 @@ export class ProofShelf {
   ): Proof | Unproved {
     const { base, catalog, limits, addedDigests } = this.#options
     const { activeId } = base.keys
-    const version = versionUnder(stored.value, activeId, active) ?? versionOf(stored.value, matched)
+    const { versions } = stored.value
+    // The index led here, so the only version is the one: its digests, which lie elsewhere in memory, needn't be read.
+    const only = matched.length === 1 && versions.length === 1 ? versions[0] : undefined
+    const version = only ?? versionUnder(stored.value, activeId, active) ?? versionOf(stored.value, matched)
     if (version === undefined) return 'unknown'
-    const proof = new Proof(stored, version, cell, this.#memo(stored.id, cell), catalog, limits, readAt)
-    this.#proofs.set(key, proof)
-    const earned = version.state !== 'retired' && version.digests[activeId] === undefined
+    const proof = new Proof(key, stored, version, cell, this.#memo(stored.id, cell), catalog, limits, readAt)
+    this.#proofs.add(proof)
+    const earned = only === undefined && version.state !== 'retired' && version.digests[activeId] === undefined
     if (earned) addedDigests.add(stored.id, version.n, active)
     return proof
   }

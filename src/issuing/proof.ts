@@ -12,6 +12,7 @@ import { type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record
 import type { LimitState } from '../tokens/verification.ts'
 import { endOf } from '../tokens/versions.ts'
 import type { UsageCounter } from '../usage/usage-tracker.ts'
+import type { Remembered } from './proof-cache.ts'
 
 /** What all versions of one token share in this process. Hangs on the token's cell where the store has cells. */
 export class TokenMemo implements TokenLimits {
@@ -29,7 +30,9 @@ export class TokenMemo implements TokenLimits {
  * A string that was proved to be a version of a token, with what the checks need of the record. What it holds is
  * derived from one revision and made anew when the record has another.
  */
-export class Proof implements Proven {
+export class Proof implements Proven, Remembered {
+  readonly key: string
+  recent = false
   stored: Stored<TokenRecord>
   version: TokenVersion
   policy: CompiledPolicy
@@ -46,11 +49,13 @@ export class Proof implements Proven {
   readonly #limits: Limits
 
   /**
+   * @param key - SHA-256 of the string
    * @param stored - the record
    * @param version - the version that the string is
    * @param cell - the record's cell, where the store has cells
    */
   constructor(
+    key: string,
     stored: Stored<TokenRecord>,
     version: TokenVersion,
     cell: Cell<TokenRecord> | undefined,
@@ -59,6 +64,7 @@ export class Proof implements Proven {
     limits: Limits,
     now: number,
   ) {
+    this.key = key
     this.stored = stored
     this.version = version
     this.cell = cell

@@ -77,7 +77,7 @@ const TRY_AGAIN: DenialDetails = Object.freeze({ retryAfterMs: 1000 })
  * ```
  */
 export class Verifier {
-  /** Digests that good verifications have earned; flushed by `tick()`. */
+  /** Digests that good verifications have earned; flushed by `tick()`. @internal */
   readonly addedDigests: AddedDigests
   readonly #base: Foundation<IssuingEvents>
   readonly #catalog: ScopeCatalog | undefined

@@ -27,10 +27,11 @@ export class RisingIds {
       this.#time = inDigits(this.#at, 8)
       this.#count = 0
     }
-    let id = this.#time + inDigits(this.#count, 2)
+    const bytes = this.#random.bytes(RANDOM_SYMBOLS)
+    let tail = ''
     // Some symbols are a little likelier than others: ids have to differ, not to be hard to guess.
-    for (const byte of this.#random.bytes(RANDOM_SYMBOLS)) id += DIGITS[byte % DIGITS.length]
-    return id
+    for (let i = 0; i < bytes.length; i++) tail += DIGITS.charAt((bytes[i] as number) % DIGITS.length)
+    return this.#time + inDigits(this.#count, 2) + tail
   }
 }
 

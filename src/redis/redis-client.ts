@@ -17,17 +17,25 @@ export interface RedisClient {
 
 /** What of a client of the package `redis` (node-redis 4 and later) is used. */
 export interface NodeRedisLike {
+  /** EVALSHA. */
   evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>
+  /** EVAL. */
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>
+  /** PUBLISH. */
   publish(channel: string, message: string): Promise<unknown>
+  /** A client like this one, on a connection of its own. */
   duplicate(): NodeRedisSubscriber
 }
 
 /** A second connection of node-redis, for subscriptions. */
 export interface NodeRedisSubscriber {
+  /** Connects. */
   connect(): Promise<unknown>
+  /** SUBSCRIBE. */
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>
+  /** Listens for failures of the connection. */
   on(event: 'error' | 'reconnecting', listener: () => void): unknown
+  /** Ends the connection. */
   destroy(): unknown
 }
 
@@ -61,17 +69,25 @@ export function fromNodeRedis(client: NodeRedisLike): RedisClient {
 
 /** What of a client of the package `ioredis` is used. */
 export interface IoredisLike {
+  /** EVALSHA. */
   evalsha(sha: string, keyCount: number, ...keysAndArgs: string[]): Promise<unknown>
+  /** EVAL. */
   eval(script: string, keyCount: number, ...keysAndArgs: string[]): Promise<unknown>
+  /** PUBLISH. */
   publish(channel: string, message: string): Promise<unknown>
+  /** A client like this one, on a connection of its own. */
   duplicate(): IoredisSubscriber
 }
 
 /** A second connection of ioredis, for subscriptions. */
 export interface IoredisSubscriber {
+  /** SUBSCRIBE. */
   subscribe(channel: string): Promise<unknown>
+  /** Listens for messages of all channels. */
   on(event: 'message', listener: (channel: string, message: string) => void): unknown
+  /** Listens for failures of the connection. */
   on(event: 'error' | 'close', listener: () => void): unknown
+  /** Ends the connection. */
   disconnect(): void
 }
 

@@ -68,6 +68,15 @@ export class Commits {
   }
 
   /**
+   * Links journal entries that a store appended unsealed, at most `limit`; nothing to do where it links them itself.
+   *
+   * @returns how many were linked
+   */
+  async seal(limit: number): Promise<number> {
+    return (await this.#store.sealJournal?.(this.#link, limit)) ?? 0
+  }
+
+  /**
    * Writes changes and unjournaled rows together, or nothing.
    *
    * @returns the changed records as they now stand (a tombstone as `undefined`)
@@ -84,24 +93,23 @@ export class Commits {
     const expect: Expectation[] = []
     const write: Write[] = []
     const journal: JournalEntry[] = []
-    for (const change of changes) {
-      if ('value' in change.to) deepFreeze(change.to.value)
-      expect.push({ kind: change.kind, id: change.id, revision: change.revision })
-      write.push({ kind: change.kind, id: change.id, ...change.to })
-      journal.push(
-        tagEntry(this.#key, {
-          id: `${id}.${journal.length}`,
-          at,
-          actor: by.actor ?? 'system',
-          action: change.action,
-          kind: change.kind.name,
-          subject: change.id,
-          revision: nextRevision(change.revision),
-          data: dataDigest(JSON.stringify('value' in change.to ? change.to.value : change.to.tombstone)),
-          ...(by.reason !== undefined && { reason: by.reason }),
-          ...(change.detail && { detail: change.detail }),
-        }),
-      )
+    for (const { kind, id: subject, revision, to, action, detail } of changes) {
+      const value: unknown = 'value' in to ? deepFreeze(to.value) : to.tombstone
+      expect.push({ kind, id: subject, revision })
+      write.push('value' in to ? { kind, id: subject, value } : { kind, id: subject, tombstone: to.tombstone })
+      const facts: Mutable<JournalFacts> = {
+        id: `${id}.${journal.length}`,
+        at,
+        actor: by.actor ?? 'system',
+        action,
+        kind: kind.name,
+        subject,
+        revision: nextRevision(revision),
+        data: dataDigest(JSON.stringify(value)),
+      }
+      if (by.reason !== undefined) facts.reason = by.reason
+      if (detail !== undefined) facts.detail = detail
+      journal.push(tagEntry(this.#key, facts))
     }
     for (const row of rows) write.push(row)
     let revisions: readonly number[]
@@ -116,6 +124,8 @@ export class Commits {
     )
   }
 }
+
+type Mutable<T> = { -readonly [key in keyof T]: T[key] }
 
 /** How often a change is repeated when another writer was faster. */
 const STALE_ATTEMPTS = 10
@@ -142,15 +152,13 @@ export async function retryStale<T>(change: () => Promise<T>): Promise<T> {
  */
 export function checkAttribution(by: Attribution | undefined): Attribution {
   if (by === undefined) return {}
-  for (const [field, limit] of [
-    ['actor', 256],
-    ['reason', 1024],
-  ] as const) {
-    const value: unknown = by[field]
-    if (value === undefined) continue
-    if (typeof value !== 'string' || value === '' || value.length > limit) {
-      throw new InvalidInputError(field, `must be a text of 1 to ${limit} characters`, 'leave it out, or shorten it')
-    }
-  }
-  return { actor: by.actor, reason: by.reason }
+  const { actor, reason } = by
+  if (actor !== undefined) checkShortText('actor', actor, 256)
+  if (reason !== undefined) checkShortText('reason', reason, 1024)
+  return { actor, reason }
+}
+
+function checkShortText(field: string, value: unknown, limit: number): void {
+  if (typeof value === 'string' && value !== '' && value.length <= limit) return
+  throw new InvalidInputError(field, `must be a text of 1 to ${limit} characters`, 'leave it out, or shorten it')
 }

@@ -22,9 +22,13 @@ export interface FoundationOptions<Events extends object> {
 }
 
 /** What a service stands on: options of its own, or a foundation that it shares. */
-export type FoundationSource<Events extends object> =
-  | FoundationOptions<Events>
-  | { readonly foundation: Foundation<Events> }
+export type FoundationSource<Events extends object> = FoundationOptions<Events> | SharedFoundation<Events>
+
+/** A foundation that several services share, as the front door gives it to its own. */
+export interface SharedFoundation<Events extends object> {
+  /** @internal */
+  readonly foundation: Foundation<Events>
+}
 
 /** Store, keys, time, randomness and events, checked and complete, with the one way to change records. */
 export class Foundation<Events extends object> {

@@ -104,12 +104,17 @@ function givesUp(writes: readonly PlannedWrite[], holder: Row, index: number, ke
 
 /** Refuses two writes of one commit that claim the same key. */
 function checkClaims(writes: readonly PlannedWrite[]): void {
-  const tables = new Set<MemoryTable>()
+  let tables: Set<MemoryTable> | undefined
   for (let w = 1; w < writes.length; w++) {
     const table = (writes[w] as PlannedWrite).table
-    if (table.uniques.length === 0 || tables.has(table)) continue
-    for (let v = 0; v < w; v++) if ((writes[v] as PlannedWrite).table === table) tables.add(table)
+    if (table.uniques.length === 0 || tables?.has(table) === true) continue
+    for (let v = 0; v < w; v++) {
+      if ((writes[v] as PlannedWrite).table !== table) continue
+      tables ??= new Set()
+      tables.add(table)
+    }
   }
+  if (tables === undefined) return
   for (const table of tables) {
     for (let i = 0; i < table.uniques.length; i++) {
       const claims = new Map<string, PlannedWrite>()

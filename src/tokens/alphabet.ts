@@ -64,33 +64,48 @@ export function isPrintable(text: string): boolean {
   return true
 }
 
-/** Where symbols are put together: a text built one by one would be a chain of pieces. Wiped after each use. */
-const scratch = Buffer.alloc(512)
-
 /**
- * Draws `count` symbols, each with the same probability: bytes are cut to the bits that the alphabet needs, and those
- * beyond it are thrown away (rejection sampling; no modulo, so no bias).
+ * Draws symbols into `target` from `from` to before `to`, each with the same probability: bytes are cut to the bits that
+ * the alphabet needs, and those beyond it are thrown away (rejection sampling; no modulo, so no bias).
  */
-export function sample(alphabet: string, count: number, random: Random): string {
-  const size = alphabet.length
-  const mask = (1 << (32 - Math.clz32(size - 1))) - 1
-  const target = count <= scratch.length ? scratch : Buffer.alloc(count)
-  let drawn = 0
-  while (drawn < count) {
-    const wanted = Math.ceil(((count - drawn) * (mask + 1) * 1.1) / size) + 4
-    const bytes = random.bytes(Math.min(wanted, 64))
-    for (let i = 0; i < bytes.length && drawn < count; i++) {
-      const index = (bytes[i] as number) & mask
-      if (index < size) {
-        target[drawn] = alphabet.charCodeAt(index)
-        drawn += 1
-      }
+export function drawInto(target: Uint8Array, from: number, to: number, alphabet: string, random: Random): void {
+  const symbols = symbolsOf(alphabet)
+  let at = from
+  while (at < to) {
+    const wanted = Math.ceil((to - at) * symbols.bytesEach) + 4
+    // V8 keeps larger arrays elsewhere, which costs more than asking twice.
+    const bytes = random.bytes(wanted < 64 ? wanted : 64)
+    for (let i = 0; i < bytes.length && at < to; i++) {
+      const symbol = symbols.ofByte[bytes[i] as number] as number
+      // Written either way, and the next one over it if it is none: a branch that can't be foreseen costs more.
+      target[at] = symbol
+      at += symbol === 0 ? 0 : 1
     }
     bytes.fill(0)
   }
-  const text = target.toString('latin1', 0, count)
-  target.fill(0, 0, count)
-  return text
+}
+
+/** An alphabet made ready for drawing. */
+interface Symbols {
+  /** The symbol that a random byte stands for; 0 = none, draw again. */
+  readonly ofByte: Uint8Array
+  /** How many bytes a symbol takes, with a reserve for those thrown away. */
+  readonly bytesEach: number
+}
+
+const prepared = new Map<string, Symbols>()
+
+function symbolsOf(alphabet: string): Symbols {
+  let symbols = prepared.get(alphabet)
+  if (symbols === undefined) {
+    if (prepared.size >= 64) prepared.clear()
+    const { length } = alphabet
+    const mask = (1 << (32 - Math.clz32(length - 1))) - 1
+    const ofByte = Uint8Array.from({ length: 256 }, (_, byte) => alphabet.charCodeAt(byte & mask) || 0)
+    symbols = { ofByte, bytesEach: ((mask + 1) * 1.1) / length }
+    prepared.set(alphabet, symbols)
+  }
+  return symbols
 }
 
 function fullSet(): string {

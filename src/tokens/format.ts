@@ -1,7 +1,7 @@
-import { crc32 } from 'node:zlib'
 import { InvalidInputError } from '../kernel/errors.ts'
 import type { Random } from '../kernel/random.ts'
-import { alphabetOf, type Charset, isPrintable, sample } from './alphabet.ts'
+import { alphabetOf, type Charset, drawInto, isPrintable } from './alphabet.ts'
+import { crc32 } from './crc32.ts'
 
 /** The presets of token forms. `imported` marks tokens that another system made. */
 export type TokenType = 'api_key' | 'github' | 'oauth' | 'jwt' | 'imported'
@@ -124,20 +124,50 @@ export function generateText(format: TokenFormat, random: Random): string {
     return format.prefix + Buffer.from(random.bytes(64)).toString('base64url')
   }
   const alphabet = alphabetOf(format.charset)
-  const drawn = format.checksum ? format.length - checksumWidth(alphabet) : format.length
+  const { prefix, length, checksum } = format
+  const start = prefix.length
+  const end = start + length
+  const drawn = checksum ? end - checksumWidth(alphabet) : end
+  for (let i = 0; i < start; i++) scratch[i] = prefix.charCodeAt(i)
   for (;;) {
-    const body = sample(alphabet, drawn, random)
-    const text = format.checksum ? format.prefix + body + checksumOf(format, alphabet, body) : format.prefix + body
+    drawInto(scratch, start, drawn, alphabet, random)
+    if (checksum) writeChecksum(format, alphabet, drawn, end)
+    const text = scratchText.toString('latin1', 0, end)
+    scratch.fill(0, start, end)
     if (!hasSignedForm(text)) return text
+  }
+}
+
+/** Where texts are put together: whole, so that nothing has to be joined later. Wiped after each use. */
+const scratch = new Uint8Array(MAX_OPAQUE_LENGTH)
+const scratchText = Buffer.from(scratch.buffer)
+
+/**
+ * Puts the checksum of what stands in {@link scratch} behind it. GitHub's is over the random part only (its layout of
+ * 2021); ours is over the prefix too.
+ */
+function writeChecksum(format: TokenFormat, alphabet: string, from: number, to: number): void {
+  let rest = crc32(scratch, format.type === 'github' ? format.prefix.length : 0, from)
+  for (let i = to - 1; i >= from; i--) {
+    // Not by `%`, which is slow for numbers beyond 31 bits.
+    const next = Math.floor(rest / alphabet.length)
+    scratch[i] = alphabet.charCodeAt(rest - next * alphabet.length)
+    rest = next
   }
 }
 
 /** Whether a text carries this format's checksum. Tells typos, proves nothing. */
 export function checksumMatches(format: TokenFormat, text: string): boolean {
+  const end = text.length
+  if (end !== format.prefix.length + format.length || !isPrintable(text)) return false
   const alphabet = alphabetOf(format.charset)
-  const end = text.length - checksumWidth(alphabet)
-  if (text.length !== format.prefix.length + format.length) return false
-  return text.endsWith(checksumOf(format, alphabet, text.slice(format.prefix.length, end)))
+  const from = end - checksumWidth(alphabet)
+  for (let i = 0; i < from; i++) scratch[i] = text.charCodeAt(i)
+  writeChecksum(format, alphabet, from, end)
+  let matches = true
+  for (let i = from; i < end; i++) if (scratch[i] !== text.charCodeAt(i)) matches = false
+  scratch.fill(0, 0, end)
+  return matches
 }
 
 /** Whether a text could have been drawn in this format: prefix, length, symbols and checksum. */
@@ -155,8 +185,13 @@ export function previewOf(format: TokenFormat, text: string): string {
   return text.slice(0, format.prefix.length + shown)
 }
 
+const E = 0x65
+const V = 0x76
+
 /** Whether a text has the form of a signed token: `v1.x.y`, or three base64url parts that start with `eyJ`. */
 export function hasSignedForm(text: string): boolean {
+  const initial = text.charCodeAt(0)
+  if (initial !== V && initial !== E) return false
   if (!text.startsWith('v1.') && !text.startsWith('eyJ')) return false
   const first = text.indexOf('.')
   const second = text.indexOf('.', first + 1)
@@ -174,17 +209,6 @@ export function isWellFormed(text: string): boolean {
 /** How many symbols of an alphabet hold 32 bits. */
 export function checksumWidth(alphabet: string): number {
   return Math.ceil(32 / Math.log2(alphabet.length))
-}
-
-/** GitHub's checksum is over the random part only (its layout of 2021); ours is over the prefix too. */
-function checksumOf(format: TokenFormat, alphabet: string, body: string): string {
-  let rest = crc32(format.type === 'github' ? body : format.prefix + body)
-  let text = ''
-  for (let i = checksumWidth(alphabet); i > 0; i--) {
-    text = alphabet[rest % alphabet.length] + text
-    rest = Math.floor(rest / alphabet.length)
-  }
-  return text
 }
 
 const formats = new Map<string, TokenFormat>()

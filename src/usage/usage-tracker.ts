@@ -105,7 +105,7 @@ const BATCH = 500
  * @example
  * ```ts
  * await tokens.usage.flush()
- * const rows = await tokens.usage.query({ token: record.id, from: Date.now() - 86_400_000 })
+ * const rows = await tokens.usage.query({ token: record.id, from: tokens.clock.now() - 86_400_000 })
  * const refused = await tokens.usage.requests({ service: 'MY_API', code: 'rate_limited', limit: 20 })
  * ```
  */
@@ -157,7 +157,7 @@ export class UsageTracker {
     return this.#interval
   }
 
-  /** The counter of a token's calls in the hour of `now`; `undefined` when the buffer is full. */
+  /** The counter of a token's calls in the hour of `now`; `undefined` when the buffer is full. @internal */
   counter(token: string, version: number, tool: string, outcome: string, now: number): UsageCounter | undefined {
     const hour = now - (now % HOUR)
     const latest = this.#latest.get(token)
@@ -194,7 +194,7 @@ export class UsageTracker {
     return this.#log.full
   }
 
-  /** Notes a call in the request log; dropped and counted when the buffer is full. */
+  /** Notes a call in the request log; dropped and counted when the buffer is full. @internal */
   log(facts: CallFacts, outcome?: CallOutcome): void {
     const ip = outcome?.ip ?? facts.ip
     const caller = outcome?.caller ?? facts.caller

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { InvalidInputError } from '../../src/kernel/errors.ts'
-import { seededRandom } from '../../src/kernel/random.ts'
-import { alphabetOf, CHARSETS, type Charset, isPrintable, sample } from '../../src/tokens/alphabet.ts'
+import { type Random, seededRandom } from '../../src/kernel/random.ts'
+import { alphabetOf, CHARSETS, type Charset, drawInto, isPrintable } from '../../src/tokens/alphabet.ts'
+
+/** A text of drawn symbols. */
+function sample(alphabet: string, count: number, random: Random): string {
+  const bytes = new Uint8Array(count)
+  drawInto(bytes, 0, count, alphabet, random)
+  return Buffer.from(bytes).toString('latin1')
+}
 
 describe('alphabetOf', () => {
   it('has the sets that it names', () => {
