@@ -5,11 +5,13 @@ import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { FileTokenStore } from '../src/file/index.ts'
 import { logTo, MemoryTokenStore, Secret, type TokenStore, Tokenwright } from '../src/index.ts'
+import { PostgresTokenStore } from '../src/postgres/index.ts'
 import { keyKind } from '../src/stores/key-check.ts'
 import { eventKind } from '../src/stores/outbox.ts'
 import { activityKind } from '../src/stores/usage-rows.ts'
 import { tokenKind } from '../src/tokens/record.ts'
 import { requestKind } from '../src/usage/request-log.ts'
+import { dropSchema, freshSchema, newPool, there } from './postgres/database.ts'
 
 /** Everything that came out of the library: returned values, events, log lines, errors, what the store holds. */
 class Outputs {
@@ -157,6 +159,26 @@ describe('no secret in any output', () => {
       expectNone(outputs.texts, secrets)
     } finally {
       await rm(folder, { recursive: true, force: true })
+    }
+  })
+
+  it.runIf(there)('with PostgreSQL, in every row of its tables too', async () => {
+    const schema = freshSchema()
+    const pool = newPool()
+    try {
+      const store = new PostgresTokenStore({ pool, schema })
+      await store.migrate()
+      const { outputs, secrets } = await live(store)
+      const tables = await pool.query<{ tablename: string }>('SELECT tablename FROM pg_tables WHERE schemaname = $1', [
+        schema,
+      ])
+      expect(tables.rows.length).toBeGreaterThan(3)
+      for (const { tablename } of tables.rows)
+        outputs.add((await pool.query(`SELECT * FROM "${schema}"."${tablename}"`)).rows)
+      expectNone(outputs.texts, secrets)
+    } finally {
+      await dropSchema(pool, schema)
+      await pool.end()
     }
   })
 

@@ -51,7 +51,7 @@ export class ProofShelf {
   /**
    * Makes the proof of a string that a look-up found, and keeps it.
    *
-   * @param matched - the digest keys by which it was looked up; one = that under the active key
+   * @param matched - the digest keys by which it was looked up
    * @param key - where it is kept
    * @param active - its digest under the active key
    */
@@ -65,14 +65,12 @@ export class ProofShelf {
   ): Proof | Unproved {
     const { base, catalog, limits, addedDigests } = this.#options
     const { activeId } = base.keys
-    const { versions } = stored.value
-    // The index led here, so the only version is the one: its digests, which lie elsewhere in memory, needn't be read.
-    const only = matched.length === 1 && versions.length === 1 ? versions[0] : undefined
-    const version = only ?? versionUnder(stored.value, activeId, active) ?? versionOf(stored.value, matched)
+    // The digests decide, never the index that led here: it may be behind the record, whose version is gone then.
+    const version = versionUnder(stored.value, activeId, active) ?? versionOf(stored.value, matched)
     if (version === undefined) return 'unknown'
     const proof = new Proof(key, stored, version, cell, this.#memo(stored.id, cell), catalog, limits, readAt)
     this.#proofs.add(proof)
-    const earned = only === undefined && version.state !== 'retired' && version.digests[activeId] === undefined
+    const earned = version.state !== 'retired' && version.digests[activeId] === undefined
     if (earned) addedDigests.add(stored.id, version.n, active)
     return proof
   }

@@ -140,5 +140,7 @@ export async function findByText(
 ): Promise<Stored<TokenRecord> | undefined> {
   if (typeof text !== 'string' || !isWellFormed(text)) return undefined
   const { keys, store, clock } = base
-  return store.find(tokenKind, 'digest', [keys.digest(text), ...furtherKeys(keys, text, clock.now())])
+  const candidates = [keys.digest(text), ...furtherKeys(keys, text, clock.now())]
+  const found = await store.find(tokenKind, 'digest', candidates)
+  return found !== undefined && versionOf(found.value, candidates) !== undefined ? found : undefined
 }

@@ -121,6 +121,30 @@ describe('proof first', () => {
   })
 })
 
+describe('an index that is behind its record', () => {
+  it('proves nothing: a text whose version is gone is not taken for the version that is left', async () => {
+    // As on a file, where a key may be remembered while another process changes the record that it led to.
+    const behind = new MemoryTokenStore()
+    const look = behind.cell.bind(behind)
+    const seen = new Map<string, ReturnType<typeof look>>()
+    behind.cell = (kind, index, key) => {
+      const cell = look(kind, index, key)
+      if (cell !== undefined) seen.set(key, cell as ReturnType<typeof look>)
+      return (cell ?? seen.get(key)) as typeof cell
+    }
+    const { tokens, store, keys, clock } = setUp({ store: behind })
+    const { token: old } = await tokens.generate({ service: 'A' })
+    expect((await tokens.verify(old)).ok).toBe(true)
+    const { token: fresh } = await tokens.rotate('A', { grace: 0 })
+    await clock.advance('31d')
+    expect(await tokens.cleanup()).toMatchObject({ tidied: 1 })
+    expect((await tokens.get('A'))?.versions).toHaveLength(1)
+    const another = setUp({ store, keys }, clock).tokens
+    expect(await another.verify(old)).toMatchObject({ code: 'unknown' })
+    expect((await another.verify(fresh)).ok).toBe(true)
+  })
+})
+
 describe('the order of checks', () => {
   // Each state or lack, and the code that must win when it comes first in this list.
   const faults = [
