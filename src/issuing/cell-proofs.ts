@@ -50,14 +50,17 @@ export class CellProofs {
   }
 
   /** A remembered proof, brought up to what the record says now. */
-  again(proof: Proof, key: string, now: number): Proof | Unproved {
+  again(text: string, proof: Proof, key: string, now: number): Proof | Unproved {
     let stored: Stored<TokenRecord> | undefined
     try {
       stored = proof.cell?.current
     } catch (error) {
       return this.#shelf.staleOr(proof, error, now)
     }
-    if (stored !== proof.stored && !(stored !== undefined && proof.refresh(stored))) return this.#shelf.drop(key)
+    if (stored !== proof.stored && !(stored !== undefined && proof.refresh(stored))) {
+      this.#shelf.drop(key)
+      return this.first(text, key, now)
+    }
     proof.readAt = now
     return proof
   }

@@ -42,10 +42,9 @@ export class ProofShelf {
     return this.#proofs.get(key)
   }
 
-  /** Forgets a proof whose version is gone. */
-  drop(key: string): 'unknown' {
+  /** Forgets a proof that no longer fits its record. */
+  drop(key: string): void {
     this.#proofs.delete(key)
-    return 'unknown'
   }
 
   /**

@@ -80,12 +80,12 @@ export class Proof implements Proven, Remembered {
   /**
    * Takes over another revision of the record.
    *
-   * @returns false when the version isn't in it any more
+   * @returns false when the version isn't in it any more, or can't be told by a digest: then the string is to be proved anew
    */
   refresh(stored: Stored<TokenRecord>): boolean {
     const { n } = this.version
     const version = stored.value.versions.find((v) => v.n === n)
-    if (version === undefined) return false
+    if (version === undefined || !shareDigest(version, this.version)) return false
     this.stored = stored
     this.version = version
     this.policy = compilePolicy(stored.value.policy, this.#catalog)
@@ -116,6 +116,12 @@ export class Proof implements Proven, Remembered {
  */
 export function furtherKeys(keys: KeyRing, text: string, now: number): string[] {
   return [...keys.otherDigests(text, now).map((other) => other.digest), ...importedKeys(text)]
+}
+
+/** Whether two states of a version are of one text. */
+function shareDigest(a: TokenVersion, b: TokenVersion): boolean {
+  for (const id in a.digests) if (a.digests[id] === b.digests[id]) return true
+  return false
 }
 
 /** The version of a record that has this digest under this key. */

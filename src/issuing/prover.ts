@@ -49,7 +49,7 @@ export class Prover {
     // Only printable ASCII was ever remembered, and SHA-256 tells it from anything else: no scan for a known string.
     const key = hash('sha256', text, 'binary')
     const proof = this.#shelf.get(key)
-    if (proof !== undefined) return this.#source.again(proof, key, now)
+    if (proof !== undefined) return this.#source.again(text, proof, key, now)
     if (!isWellFormed(text) || !this.#formats.accepts(text)) return 'malformed'
     // Only opaque tokens are known here, and none of them has that form.
     return hasSignedForm(text) ? 'unknown' : this.#source.first(text, key, now)

@@ -88,9 +88,9 @@ export class RemoteProofs {
   }
 
   /** A remembered proof: as it is while it is fresh, else read again. */
-  again(proof: Proof, key: string, now: number): MaybePromise<Proof | Unproved> {
+  again(text: string, proof: Proof, key: string, now: number): MaybePromise<Proof | Unproved> {
     if (now - proof.readAt < this.#maxStaleness && now >= proof.readAt && this.#isCurrent(proof)) return proof
-    return this.#read(key, now, () => this.#get(proof, key, now))
+    return this.#read(key, now, () => this.#get(text, proof, key, now))
   }
 
   #listen(channel: ChangeChannel, changed: (change: StoreChange) => void): void {
@@ -147,7 +147,7 @@ export class RemoteProofs {
     return proof
   }
 
-  async #get(proof: Proof, key: string, now: number): Promise<Proof | Unproved> {
+  async #get(text: string, proof: Proof, key: string, now: number): Promise<Proof | Unproved> {
     const under = this.#changes
     let stored: Stored<TokenRecord> | undefined
     try {
@@ -156,7 +156,8 @@ export class RemoteProofs {
       return this.#shelf.staleOr(proof, error, now)
     }
     if (stored === undefined || (stored.revision !== proof.stored.revision && !proof.refresh(stored))) {
-      return this.#shelf.drop(key)
+      this.#shelf.drop(key)
+      return this.#find(text, key, now)
     }
     proof.readAt = now
     this.#readUnder.set(proof, under)

@@ -145,16 +145,22 @@ export function settle<V extends Version>(
   return versions.some(due) ? checked(versions.map((v) => (due(v) ? retired(v, lifetime, now) : v))) : versions
 }
 
-/** Forgets versions that were retired more than `retention` ms ago. */
+/**
+ * Forgets versions that were retired more than `retention` ms ago. The newest stays whatever its state, so that its
+ * number is never given to another.
+ */
 export function prune<V extends Version>(versions: readonly V[], now: number, retention: number): readonly V[] {
-  const gone = (v: V) => v.state === 'retired' && now - (v.endedAt ?? 0) >= retention
+  const newest = versions[versions.length - 1]
+  const gone = (v: V) => v.state === 'retired' && v !== newest && now - (v.endedAt ?? 0) >= retention
   return versions.some(gone) ? versions.filter((v) => !gone(v)) : versions
 }
 
 /** When the next {@link settle} or {@link prune} will have something to do, epoch ms; `undefined` = never. */
 export function nextHousekeeping(versions: readonly Version[], retention: number): number | undefined {
   let next: number | undefined
+  const newest = versions[versions.length - 1]
   for (const v of versions) {
+    if (v.state === 'retired' && v === newest) continue
     const at = v.state === 'retired' ? (v.endedAt ?? 0) + retention : (v.graceUntil ?? v.pendingUntil)
     if (at !== undefined && (next === undefined || at < next)) next = at
   }

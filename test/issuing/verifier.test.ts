@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { JournalEntry } from '../../src/index.ts'
 import {
   defineScopes,
   generateSecret,
@@ -11,6 +12,7 @@ import {
   type TokenStore,
 } from '../../src/index.ts'
 import { recordEvents } from '../../src/testing/index.ts'
+import { tokenKind } from '../../src/tokens/record.ts'
 import { DAY, HOUR, START, setUp, spyOn } from './fixture.ts'
 
 describe('proof first', () => {
@@ -142,6 +144,54 @@ describe('an index that is behind its record', () => {
     const another = setUp({ store, keys }, clock).tokens
     expect(await another.verify(old)).toMatchObject({ code: 'unknown' })
     expect((await another.verify(fresh)).ok).toBe(true)
+  })
+})
+
+describe('a remembered proof', () => {
+  it('of a version whose digests were all replaced is proved anew, at the same call', async () => {
+    const ring = (...ids: string[]) => ids.map((id) => ({ id, secret: `${id}-${'0123456789abcdefghij'.repeat(3)}` }))
+    const { store, tokens: before, clock } = setUp({ keys: ring('a') })
+    const { token } = await before.generate({ service: 'A', type: 'jwt' })
+    const retiring = [...ring('b'), ...ring('a').map((key) => ({ ...key, retireAt: START + DAY }))]
+    const { tokens } = setUp({ store, keys: retiring }, clock)
+    expect((await tokens.verify(token)).ok).toBe(true)
+    await clock.advance('1d')
+    // The old key has retired: one change adds the new digest and takes the old one away.
+    expect(await tokens.keys.rekey()).toMatchObject({ changed: 1 })
+    expect((await tokens.verify(token)).ok).toBe(true)
+  })
+
+  it('is not held for another text that took its number', async () => {
+    const { tokens, store } = setUp()
+    const { token, record } = await tokens.generate({ service: 'A' })
+    expect((await tokens.verify(token)).ok).toBe(true)
+    const stored = await store.get(tokenKind, record.id)
+    if (stored === undefined) throw new Error('it was made')
+    // As a faulty writer, or a restore, could leave it: the same number, another text.
+    const value = {
+      ...stored.value,
+      versions: stored.value.versions.map((v) => ({ ...v, digests: { [Object.keys(v.digests)[0] ?? '']: 'another' } })),
+    }
+    const facts = {
+      id: 'x.0',
+      at: START,
+      actor: 'x',
+      action: 'x',
+      kind: 'token',
+      subject: record.id,
+      revision: 2,
+      data: '',
+    }
+    const link = (_head: unknown, entries: readonly JournalEntry[]) =>
+      entries.map((entry) => ({ ...entry, seq: 2, mac: 'x' }))
+    await store.commit({
+      id: 'x',
+      expect: [{ kind: tokenKind, id: record.id, revision: 1 }],
+      write: [{ kind: tokenKind, id: record.id, value }],
+      journal: [{ ...facts, tag: '' }],
+      link,
+    })
+    expect(await tokens.verify(token)).toMatchObject({ code: 'unknown' })
   })
 })
 

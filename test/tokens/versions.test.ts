@@ -64,6 +64,14 @@ describe('transitions', () => {
     expect(nextHousekeeping(first(0), 1000)).toBeUndefined()
   })
 
+  it('never gives a number twice, although old versions are forgotten', () => {
+    const abandoned = retire(begin(first(0), {}, 10, 500), undefined, 2, 20)
+    const later = prune(abandoned, 10_000, 1000)
+    expect(later.map((v) => v.n)).toEqual([1, 2])
+    expect(nextHousekeeping(later, 1000)).toBeUndefined()
+    expect(begin(later, {}, 10_001, 20_000).map((v) => v.n)).toEqual([1, 2, 3])
+  })
+
   it('refuses what would break the rules', () => {
     const pending = begin(first(0), {}, 1, 100)
     expect(() => begin(pending, {}, 2, 100)).toThrow('2 versions would be pending')
