@@ -3,7 +3,7 @@ import { type Kind, NEVER, type OrderKey } from '../kernel/kind.ts'
 import { digestKeys } from './digest.ts'
 import { internFormat, type TokenFormat } from './format.ts'
 import { internPolicy, type Policy } from './policy.ts'
-import { currentOf, endOf, type Lifetime, lastEnd, nextHousekeeping, type Version } from './versions.ts'
+import { currentOf, dateOf, endOf, type Lifetime, lastEnd, nextHousekeeping, type Version } from './versions.ts'
 
 /** A version of a token as it is stored: what proves it, never its text. */
 export interface TokenVersion extends Version {
@@ -162,7 +162,7 @@ export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
   },
   order: {
     created: (token) => ({ at: token.createdAt }),
-    rotated: (token) => (token.revoked === undefined ? { at: currentOf(token.versions).createdAt } : undefined),
+    rotated: (token) => (token.revoked === undefined ? { at: dateOf(currentOf(token.versions)) } : undefined),
     ends: (token) =>
       token.revoked === undefined ? finite(endOf(currentOf(token.versions), token.lifetime)) : undefined,
     warning: (token) => {

@@ -11,6 +11,8 @@ export interface Version {
   readonly state: VersionState
   /** When it was made, epoch ms. */
   readonly createdAt: number
+  /** The instant from which its age counts, where that isn't its making, epoch ms: the slot of the rule that made it. */
+  readonly datedAt?: number
   /** When it was superseded, epoch ms. */
   readonly supersededAt?: number
   /** `previous`: refused from this instant on, epoch ms. */
@@ -45,6 +47,11 @@ export function endOf(version: Version, lifetime: Lifetime | undefined): number 
     }
   }
   return end
+}
+
+/** The instant from which a version's age counts, epoch ms. */
+export function dateOf(version: Version): number {
+  return version.datedAt ?? version.createdAt
 }
 
 /** The current version. Every list has exactly one. */
