@@ -88,3 +88,8 @@ export function gapAfter(timeline: Timeline, after: number): number | undefined 
   const second = first === undefined ? undefined : nextSlot(timeline, first)
   return first === undefined || second === undefined ? undefined : second - first
 }
+
+/** How long after a failed attempt the next is due, ms. */
+export function retryAfter(attempt: number): number {
+  return Math.min(30_000 * 2 ** (attempt - 1), 15 * 60_000)
+}

@@ -69,7 +69,7 @@ export interface RuleRecord {
 }
 
 /** The order indexes of rules. */
-export type RuleOrder = 'due' | 'name' | 'trouble' | 'claimed'
+export type RuleOrder = 'due' | 'created' | 'trouble' | 'claimed'
 
 /** Rules: found by name, and by when they are due. */
 export const ruleKind: Kind<RuleRecord, RuleOrder, 'name'> = {
@@ -79,7 +79,7 @@ export const ruleKind: Kind<RuleRecord, RuleOrder, 'name'> = {
   unique: { name: (rule) => [rule.name] },
   order: {
     due: (rule) => (rule.enabled && rule.paused === undefined ? point(rule.nextDueAt) : undefined),
-    name: (rule) => ({ at: rule.createdAt }),
+    created: (rule) => ({ at: rule.createdAt }),
     trouble: (rule) => {
       if (rule.paused !== undefined) return { in: 'paused', at: rule.paused.at }
       return rule.failures === undefined ? undefined : { in: 'failing', at: rule.failures }
