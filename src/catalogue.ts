@@ -1,3 +1,5 @@
+import type { AutomationErrorCode } from './automation/errors.ts'
+import type { AutomationEvents } from './automation/events.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
 import type { ClockJumpedEvent } from './kernel/clock.ts'
@@ -26,7 +28,7 @@ export interface ClockSkewedEvent {
 }
 
 /** Every event that `tokens.events` emits, by its name. */
-export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents {
+export interface TokenEvents extends IssuingEvents, RotationEvents, AutomationEvents, UsageEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -39,5 +41,6 @@ export type ErrorCode =
   | StoreErrorCode
   | IssuingErrorCode
   | RotationErrorCode
+  | AutomationErrorCode
   | RedisErrorCode
   | 'ERR_FORMAT_CLASH'

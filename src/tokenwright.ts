@@ -1,5 +1,7 @@
 import type { RateLimiter } from './access/rate-limiter.ts'
 import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
+import { RuleEngine, type RuleEngineSettings } from './automation/rule-engine.ts'
+import type { CheckReport } from './automation/rule-runner.ts'
 import { Scheduler } from './automation/scheduler.ts'
 import type { TokenEvents } from './catalogue.ts'
 import type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
@@ -66,6 +68,8 @@ export interface TokenwrightOptions {
   readonly usage?: UsageOptions | undefined
   /** How long ended tokens stay before `tick()` removes them. Default 30 d; `false` = never by itself. */
   readonly retention?: Duration | false | undefined
+  /** How rules are run on this instance. */
+  readonly rules?: RuleEngineSettings | undefined
   /** How often the scheduler ticks. Default 5 s. */
   readonly tickInterval?: Duration | undefined
   /** How many proved strings are remembered, by their SHA-256. Default 65,536. */
@@ -94,6 +98,8 @@ export interface TickReport {
   readonly warned: number
   /** What was removed and put away; absent when it wasn't due. */
   readonly cleanup?: CleanupReport
+  /** What rules were run; absent when that failed, or isn't waited for. */
+  readonly rules?: CheckReport
 }
 
 const OPTIONS = [
@@ -109,6 +115,7 @@ const OPTIONS = [
   'failMode',
   'usage',
   'retention',
+  'rules',
   'tickInterval',
   'cacheSize',
   'maxStaleness',
@@ -143,6 +150,7 @@ export class Tokenwright {
   readonly rotator: Rotator
   readonly keys: KeyManager
   readonly usage: UsageTracker
+  readonly rules: RuleEngine
   readonly scheduler: Scheduler
   readonly #base: Foundation<TokenEvents>
   readonly #warnings: ExpiryWarnings
@@ -180,13 +188,20 @@ export class Tokenwright {
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
     this.rotator = new Rotator(shared)
     this.keys = new KeyManager({ foundation: base })
+    this.rules = new RuleEngine({
+      ...options.rules,
+      foundation: base,
+      registry: this.registry,
+      flush: () => this.usage.flush(),
+    })
     this.#warnings = new ExpiryWarnings(base)
     const { retention = RETIRED_RETENTION } = options
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
-    this.scheduler = new Scheduler({ clock, interval: options.tickInterval, tick: () => this.tick() })
+    this.scheduler = new Scheduler({ clock, interval: options.tickInterval, tick: () => this.#turn(undefined, false) })
     this.#stopListening = clock.onJump((event) => events.emit('clock.jumped', event))
     this.healthSource('store', () => this.#storeHealth())
     this.healthSource('usage', () => this.#usageHealth())
+    this.healthSource('rules', () => this.rules.health())
   }
 
   /**
@@ -255,18 +270,15 @@ export class Tokenwright {
   }
 
   /**
-   * Does all that is due: flushes usage and added digests, seals the journal, sends expiry warnings, and once an hour cleans up. For hosts
-   * with a timer of their own; `scheduler.start()` calls it for the others. Never throws: a part that fails is a
-   * `tick.failed` event, and the others run. Concurrent calls share one turn.
+   * Does all that is due: flushes usage and added digests, seals the journal, sends expiry warnings, runs rules, and once an hour cleans up.
+   * For hosts with a timer of their own; the scheduler does the same for the others, but lets runs of rules go on beside its turns. Never
+   * throws: a part that fails is a `tick.failed` event, and the others run. Concurrent calls share one turn.
    *
-   * @param now - the instant that decides what is due, epoch ms. Default: the clock's
+   * @param now - the instant that decides what is due, epoch ms. Default: the clock's, and the store's for rules
    * @event tick.failed
    */
-  tick(now: number = this.clock.now()): Promise<TickReport> {
-    this.#ticking ??= this.#tick(now).finally(() => {
-      this.#ticking = undefined
-    })
-    return this.#ticking
+  tick(now?: number): Promise<TickReport> {
+    return this.#turn(now, true)
   }
 
   /**
@@ -312,6 +324,7 @@ export class Tokenwright {
     this.#stopListening()
     this.verifier.close()
     await this.scheduler.stop()
+    await this.rules.close()
     await this.#ticking
     try {
       await this.usage.flush()
@@ -320,6 +333,18 @@ export class Tokenwright {
     } finally {
       await this.#base.store.close()
     }
+  }
+
+  async #turn(asked: number | undefined, waitForRules: boolean): Promise<TickReport> {
+    const now = asked ?? this.clock.now()
+    // Runs may take long: what else is due waits for none of them, nor does the next turn of the scheduler.
+    const running = this.#part('rules', now, () => this.rules.check(asked))
+    this.#ticking ??= this.#tick(now).finally(() => {
+      this.#ticking = undefined
+    })
+    const report = await this.#ticking
+    const rules = waitForRules ? await running : undefined
+    return rules === undefined ? report : { ...report, rules }
   }
 
   async #tick(now: number): Promise<TickReport> {

@@ -3,20 +3,19 @@ import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { Stored } from '../kernel/kind.ts'
 import { RisingIds } from '../kernel/rising-ids.ts'
-import { type Attribution, type Change, checkAttribution, retryStale } from '../stores/commit.ts'
-import { UniqueConflictError } from '../stores/errors.ts'
-import { Foundation, type FoundationSource, type ToldEvent } from '../stores/foundation.ts'
+import { type Attribution, checkAttribution, retryStale } from '../stores/commit.ts'
+import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import type { Page } from '../stores/token-store.ts'
 import { checkName } from '../tokens/about.ts'
 import type { Action, ActionHandler } from './action.ts'
 import { type ActionServices, builtInActions } from './built-in-actions.ts'
-import { begin } from './due.ts'
-import { RuleDisabledError, RuleExistsError, RuleNotFoundError } from './errors.ts'
+import { RuleDisabledError, RuleExistsError } from './errors.ts'
 import type { AutomationEvents } from './events.ts'
 import { type RuleRecord, type RuleView, ruleKind, ruleView } from './rule.ts'
 import { type RuleHealth, ruleHealth } from './rule-health.ts'
 import { asInput, parseRule, RULE_FIELDS, type RuleInput, type RuleSpec, type RuleUpdate } from './rule-input.ts'
 import { type PlannedRule, type PlanQuery, RulePlan } from './rule-plan.ts'
+import { RuleRecords } from './rule-records.ts'
 import { type CheckReport, RuleRunner } from './rule-runner.ts'
 import { type RunView, runKind, runView } from './run.ts'
 import { TokenConditions } from './token-conditions.ts'
@@ -76,7 +75,7 @@ export class RuleEngine {
   readonly #actions: Map<string, Action>
   readonly #runner: RuleRunner
   readonly #plan: RulePlan
-  readonly #ids: RisingIds
+  readonly #rules: RuleRecords
   readonly #overdueAfter: number
 
   /**
@@ -90,13 +89,14 @@ export class RuleEngine {
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 100) {
       throw new InvalidInputError('concurrency', 'must be a whole number from 1 to 100', 'leave it out for 4')
     }
-    this.#ids = new RisingIds(base.random)
+    const ids = new RisingIds(base.random)
+    this.#rules = new RuleRecords(base, ids)
     const conditions = new TokenConditions(base.store, base.events, flush)
     this.#actions = builtInActions(options, base.store, conditions)
     this.#plan = new RulePlan(base.store, conditions)
     this.#overdueAfter = parseDuration('overdueAfter', overdueAfter, { min: 1000 })
     this.#runner = new RuleRunner(base, {
-      instance: instance === undefined ? `i${this.#ids.next(base.clock.now())}` : checkName('instance', instance, 128),
+      instance: instance === undefined ? `i${ids.next(base.clock.now())}` : checkName('instance', instance, 128),
       lease: parseDuration('lease', lease, { min: 3000, max: 86_400_000 }),
       maxStaleness: parseDuration('maxStaleness', maxStaleness, { allowZero: true }),
       concurrency,
@@ -133,7 +133,7 @@ export class RuleEngine {
    */
   async create(input: RuleInput): Promise<RuleView> {
     const { by, spec } = await this.#parse(input)
-    return this.#insert(spec, by)
+    return this.#rules.insert(spec, by)
   }
 
   /**
@@ -146,23 +146,23 @@ export class RuleEngine {
   async put(input: RuleInput): Promise<RuleView> {
     const { by, spec } = await this.#parse(input)
     const replace = (stored: Stored<RuleRecord>) =>
-      this.#replace(stored, input.enabled === undefined ? { ...spec, enabled: stored.value.enabled } : spec, by)
+      this.#rules.replace(stored, input.enabled === undefined ? { ...spec, enabled: stored.value.enabled } : spec, by)
     return retryStale(async () => {
-      const stored = await this.#find(spec.name)
+      const stored = await this.#rules.find(spec.name)
       if (stored !== undefined) return replace(stored)
       try {
-        return await this.#insert(spec, by)
+        return await this.#rules.insert(spec, by)
       } catch (error) {
         if (!(error instanceof RuleExistsError)) throw error
       }
       // Another instance, which puts the same rules at its start, was faster.
-      return replace(await this.#require(spec.name))
+      return replace(await this.#rules.require(spec.name))
     })
   }
 
   /** The rule of that name; `undefined` when there is none. */
   async get(name: string): Promise<RuleView | undefined> {
-    const stored = await this.#find(name)
+    const stored = await this.#rules.find(name)
     return stored && ruleView(stored)
   }
 
@@ -192,12 +192,12 @@ export class RuleEngine {
     ]) as RuleUpdate & Attribution
     const by = checkAttribution({ actor, reason })
     return retryStale(async () => {
-      const stored = await this.#require(name)
+      const stored = await this.#rules.require(name)
       const before = asInput(stored.value)
       // Whichever of the two names the tokens now, the other doesn't.
       if ('service' in fields || 'services' in fields) delete before['services']
       const spec = await parseRule({ ...before, ...fields }, this.#base.clock.now())
-      return this.#replace(stored, await this.#checked(spec), by)
+      return this.#rules.replace(stored, await this.#checked(spec), by)
     })
   }
 
@@ -209,19 +209,8 @@ export class RuleEngine {
    */
   async remove(name: string, options: Attribution = {}): Promise<void> {
     const by = checkAttribution(checkFields('options', options, ['actor', 'reason']))
-    await retryStale(async () => {
-      const stored = await this.#require(name)
-      const at = this.#base.clock.now()
-      const tombstone = { endedAt: at, reason: 'removed', digests: [] }
-      const change = {
-        kind: ruleKind,
-        id: stored.id,
-        revision: stored.revision,
-        to: { tombstone },
-        action: 'rule.removed',
-      }
-      await this.#base.write(by, [change], [this.#told('rule.removed', stored, at, by)])
-    })
+    await this.#base.ready()
+    await this.#rules.remove(name, by)
   }
 
   /**
@@ -231,11 +220,10 @@ export class RuleEngine {
    * @throws RuleNotFoundError
    * @event rule.enabled
    */
-  enable(name: string, options: Attribution = {}): Promise<RuleView> {
-    return this.#switch(name, options, 'rule.enabled', (rule) => {
-      const { paused, failures, ...rest } = rule
-      return rule.enabled && paused === undefined ? undefined : { ...rest, enabled: true }
-    })
+  async enable(name: string, options: Attribution = {}): Promise<RuleView> {
+    const by = checkAttribution(checkFields('options', options, ['actor', 'reason']))
+    await this.#base.ready()
+    return this.#rules.enable(name, by)
   }
 
   /**
@@ -244,10 +232,10 @@ export class RuleEngine {
    * @throws RuleNotFoundError
    * @event rule.disabled
    */
-  disable(name: string, options: Attribution = {}): Promise<RuleView> {
-    return this.#switch(name, options, 'rule.disabled', (rule) =>
-      rule.enabled ? { ...rule, enabled: false } : undefined,
-    )
+  async disable(name: string, options: Attribution = {}): Promise<RuleView> {
+    const by = checkAttribution(checkFields('options', options, ['actor', 'reason']))
+    await this.#base.ready()
+    return this.#rules.disable(name, by)
   }
 
   /**
@@ -263,7 +251,7 @@ export class RuleEngine {
     const by = checkAttribution(rest)
     await this.#base.ready()
     return retryStale(async () => {
-      const stored = await this.#require(name)
+      const stored = await this.#rules.require(name)
       const { enabled, paused, action } = stored.value
       if (!force && (!enabled || paused !== undefined)) throw new RuleDisabledError(name, enabled)
       const run = await this.#runner.call(stored, this.#knownAction(action), by)
@@ -289,7 +277,7 @@ export class RuleEngine {
    * @throws InvalidInputError for bad bounds; RuleNotFoundError
    */
   async plan(query: PlanQuery): Promise<readonly PlannedRule[]> {
-    const only = query?.rule === undefined ? undefined : [await this.#require(query.rule)]
+    const only = query?.rule === undefined ? undefined : [await this.#rules.require(query.rule)]
     return this.#plan.make(query, this.#base.clock.now(), only)
   }
 
@@ -300,7 +288,7 @@ export class RuleEngine {
    */
   async runs(name: string, input: PageInput = {}): Promise<Page<RunView>> {
     const { limit = 100, cursor } = checkFields('input', input, ['limit', 'cursor']) as PageInput
-    const { id } = await this.#require(name)
+    const { id } = await this.#rules.require(name)
     const page = await this.#base.store.list(runKind, { index: 'rule', in: id, reverse: true, limit, cursor })
     return { ...page, items: page.items.map(runView) }
   }
@@ -340,118 +328,5 @@ export class RuleEngine {
       `is not one that is registered here`,
       `use one of ${known}, or register it first`,
     )
-  }
-
-  async #insert(spec: RuleSpec, by: Attribution): Promise<RuleView> {
-    const at = this.#base.clock.now()
-    const id = `rule_${this.#ids.next(at)}`
-    const value: RuleRecord = {
-      id,
-      ...spec,
-      createdAt: at,
-      updatedAt: at,
-      runs: 0,
-      ...begin(id, spec, at, spec.startAt),
-    }
-    const change: Change<RuleRecord> = { kind: ruleKind, id, revision: 0, to: { value }, action: 'rule.created' }
-    const told = this.#told('rule.created', { id, revision: 0, value }, at, by, { action: spec.action })
-    try {
-      const [stored] = await this.#base.write(by, [change], [told])
-      return ruleView(stored as Stored<RuleRecord>)
-    } catch (error) {
-      if (error instanceof UniqueConflictError) throw new RuleExistsError(spec.name)
-      throw error
-    }
-  }
-
-  async #replace(stored: Stored<RuleRecord>, spec: RuleSpec, by: Attribution): Promise<RuleView> {
-    const { id, revision, value: rule } = stored
-    const fields = RULE_FIELDS.filter((field) => JSON.stringify(rule[field]) !== JSON.stringify(spec[field]))
-    if (fields.length === 0) return ruleView(stored)
-    const at = this.#base.clock.now()
-    const value = changedRule(
-      rule,
-      spec,
-      at,
-      fields.some((field) => field === 'schedule' || field === 'startAt' || field === 'jitter'),
-    )
-    const detail = { fields: fields.join(' ') }
-    const change: Change<RuleRecord> = { kind: ruleKind, id, revision, to: { value }, action: 'rule.updated', detail }
-    const [changed] = await this.#base.write(by, [change], [this.#told('rule.updated', stored, at, by, { fields })])
-    return ruleView(changed as Stored<RuleRecord>)
-  }
-
-  async #switch(
-    name: string,
-    options: Attribution,
-    action: 'rule.enabled' | 'rule.disabled',
-    decide: (rule: RuleRecord) => RuleRecord | undefined,
-  ): Promise<RuleView> {
-    const by = checkAttribution(checkFields('options', options, ['actor', 'reason']))
-    await this.#base.ready()
-    return retryStale(async () => {
-      const stored = await this.#require(name)
-      const decided = decide(stored.value)
-      if (decided === undefined) return ruleView(stored)
-      const at = this.#base.clock.now()
-      const { id, revision } = stored
-      const change: Change<RuleRecord> = {
-        kind: ruleKind,
-        id,
-        revision,
-        to: { value: { ...decided, updatedAt: at } },
-        action,
-      }
-      const [changed] = await this.#base.write(by, [change], [this.#told(action, stored, at, by)])
-      return ruleView(changed as Stored<RuleRecord>)
-    })
-  }
-
-  async #find(name: string): Promise<Stored<RuleRecord> | undefined> {
-    return this.#base.store.find(ruleKind, 'name', [checkName('name', name, 128)])
-  }
-
-  async #require(name: string): Promise<Stored<RuleRecord>> {
-    const stored = await this.#find(name)
-    if (stored === undefined) throw new RuleNotFoundError(name)
-    return stored
-  }
-
-  #told<Name extends 'rule.created' | 'rule.updated' | 'rule.enabled' | 'rule.disabled' | 'rule.removed'>(
-    name: Name,
-    { id, value }: Stored<RuleRecord>,
-    at: number,
-    { actor, reason }: Attribution,
-    more?: Omit<AutomationEvents[Name], 'id' | 'rule' | 'at' | 'actor' | 'reason'>,
-  ): ToldEvent<AutomationEvents, Name> {
-    const event = {
-      id,
-      rule: value.name,
-      at,
-      ...(actor !== undefined && { actor }),
-      ...(reason !== undefined && { reason }),
-      ...more,
-    }
-    return { name, payload: event as unknown as AutomationEvents[Name], about: id }
-  }
-}
-
-/** A rule as it is to be: what it has been through stays, and where it stands too unless it `restarts`. */
-function changedRule(rule: RuleRecord, spec: RuleSpec, at: number, restarts: boolean): RuleRecord {
-  const { id, createdAt, runs, anchor, nextSlot, nextDueAt, lastSlot, lastRunAt, failures, paused } = rule
-  const standing = restarts
-    ? begin(id, spec, at, spec.startAt)
-    : { anchor, ...(nextSlot !== undefined && { nextSlot }), ...(nextDueAt !== undefined && { nextDueAt }) }
-  return {
-    id,
-    ...spec,
-    createdAt,
-    updatedAt: at,
-    runs,
-    ...standing,
-    ...(lastSlot !== undefined && { lastSlot }),
-    ...(lastRunAt !== undefined && { lastRunAt }),
-    ...(failures !== undefined && { failures }),
-    ...(paused !== undefined && { paused }),
   }
 }

@@ -48,7 +48,11 @@ export interface Rotated {
 }
 
 /** The codes of the errors that rotations throw. */
-export type RotationErrorCode = 'ERR_TOO_MANY_LIVE_VERSIONS' | 'ERR_IN_GRACE' | 'ERR_NOT_RETRIEVABLE'
+export type RotationErrorCode =
+  | 'ERR_TOO_MANY_LIVE_VERSIONS'
+  | 'ERR_IN_GRACE'
+  | 'ERR_NOT_RETRIEVABLE'
+  | 'ERR_NO_RECIPIENT'
 
 /** A rotation would leave more than three versions alive. */
 export class TooManyLiveVersionsError extends TokenwrightError<'ERR_TOO_MANY_LIVE_VERSIONS'> {
