@@ -28,7 +28,13 @@ export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
 export type { ClockSkewedEvent, ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
 export type { DeadLetter } from './events/dead-letter.ts'
 export type { OutboxDeadEvent, OutboxEvents } from './events/events.ts'
-export { Outbox, type OutboxOptions, type OutboxQuery, type OutboxReport } from './events/outbox.ts'
+export {
+  Outbox,
+  type OutboxOptions,
+  type OutboxQuery,
+  type OutboxReport,
+  type OutboxSettings,
+} from './events/outbox.ts'
 export type { DurableEvent, Subscriber } from './events/subscribers.ts'
 export type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 export {

@@ -2,7 +2,7 @@ import type { RateLimiter } from './access/rate-limiter.ts'
 import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
 import { Scheduler } from './automation/scheduler.ts'
 import type { TokenEvents } from './catalogue.ts'
-import { Outbox, type OutboxOptions, type OutboxReport } from './events/outbox.ts'
+import { Outbox, type OutboxReport, type OutboxSettings } from './events/outbox.ts'
 import { checkSubscribers, type Subscriber } from './events/subscribers.ts'
 import type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 import { ExpiryWarnings } from './issuing/expiry-warnings.ts'
@@ -80,7 +80,7 @@ export interface TokenwrightOptions {
   /** Durable subscribers, who get every event at least once. Give every instance on a store the same. Default none. */
   readonly onEvent?: readonly Subscriber[] | undefined
   /** How events are handed to durable subscribers. */
-  readonly outbox?: OutboxOptions | undefined
+  readonly outbox?: OutboxSettings | undefined
 }
 
 /** What one turn of {@link Tokenwright.tick} did. */
@@ -180,7 +180,7 @@ export class Tokenwright {
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
     this.rotator = new Rotator(shared)
     this.keys = new KeyManager({ foundation: base })
-    this.outbox = new Outbox(base, subscribers, options.outbox)
+    this.outbox = new Outbox({ foundation: base, subscribers, outbox: options.outbox })
     this.#warnings = new ExpiryWarnings(base)
     const { retention = RETIRED_RETENTION } = options
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })

@@ -3,7 +3,7 @@ import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { nextRevision, type Stored } from '../kernel/kind.ts'
 import type { Row } from '../stores/commit.ts'
-import type { Foundation } from '../stores/foundation.ts'
+import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import { type EventRecord, eventKind } from '../stores/outbox.ts'
 import type { Page } from '../stores/token-store.ts'
 import { type DeadLetter, deadLetterKind } from './dead-letter.ts'
@@ -12,11 +12,19 @@ import { type Claimed, type Outcome, type Settlement, settle } from './settlemen
 import { checkSubscribers, deliver, type Subscriber } from './subscribers.ts'
 
 /** How an {@link Outbox} delivers. */
-export interface OutboxOptions {
+export interface OutboxSettings {
   /** How long one delivery may take. Default 30 s. */
   readonly timeout?: Duration | undefined
   /** How long an event is tried before it becomes a dead letter. Default 7 d. */
   readonly deadAfter?: Duration | undefined
+}
+
+/** What an {@link Outbox} is made from. */
+export type OutboxOptions = FoundationSource<OutboxEvents> & {
+  /** Who gets every event. Default nobody. */
+  readonly subscribers?: readonly Subscriber[] | undefined
+  /** How they get it. */
+  readonly outbox?: OutboxSettings | undefined
 }
 
 /** What one turn did. */
@@ -67,17 +75,16 @@ export class Outbox {
   #turn: Promise<OutboxReport> | undefined
 
   /**
-   * @param base - store, time and events
-   * @param subscribers - who gets every event
-   * @param options - how
-   * @throws InvalidInputError for subscribers or options that can't be used
+   * @param options - store, keys, the subscribers, and how they get events
+   * @throws InvalidInputError for subscribers or settings that can't be used
    */
-  constructor(base: Foundation<OutboxEvents>, subscribers?: readonly Subscriber[], options: OutboxOptions = {}) {
-    checkFields('outbox', options, ['timeout', 'deadAfter'])
-    this.#base = base
-    this.#subscribers = checkSubscribers(subscribers)
-    this.#timeout = parseDuration('outbox.timeout', options.timeout ?? '30s', { max: 3_600_000 })
-    this.#deadAfter = parseDuration('outbox.deadAfter', options.deadAfter ?? '7d')
+  constructor(options: OutboxOptions) {
+    this.#base = Foundation.of(options)
+    this.#subscribers = checkSubscribers(options.subscribers)
+    const settings = options.outbox ?? {}
+    checkFields('outbox', settings, ['timeout', 'deadAfter'])
+    this.#timeout = parseDuration('outbox.timeout', settings.timeout ?? '30s', { max: 3_600_000 })
+    this.#deadAfter = parseDuration('outbox.deadAfter', settings.deadAfter ?? '7d')
   }
 
   /**
