@@ -1,5 +1,6 @@
 import type { AutomationErrorCode } from './automation/errors.ts'
 import type { AutomationEvents } from './automation/events.ts'
+import type { OutboxEvents } from './events/events.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
 import type { ClockJumpedEvent } from './kernel/clock.ts'
@@ -28,7 +29,7 @@ export interface ClockSkewedEvent {
 }
 
 /** Every event that `tokens.events` emits, by its name. */
-export interface TokenEvents extends IssuingEvents, RotationEvents, AutomationEvents, UsageEvents {
+export interface TokenEvents extends IssuingEvents, RotationEvents, AutomationEvents, UsageEvents, OutboxEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent

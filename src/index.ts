@@ -26,6 +26,16 @@ export {
 } from './access/scope-catalog.ts'
 export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
 export type { ClockSkewedEvent, ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
+export type { DeadLetter } from './events/dead-letter.ts'
+export type { OutboxDeadEvent, OutboxEvents } from './events/events.ts'
+export {
+  Outbox,
+  type OutboxOptions,
+  type OutboxQuery,
+  type OutboxReport,
+  type OutboxSettings,
+} from './events/outbox.ts'
+export type { DurableEvent, Subscriber } from './events/subscribers.ts'
 export type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 export {
   type IssuingErrorCode,
@@ -92,6 +102,7 @@ export {
   MissingPackageError,
   TokenwrightError,
 } from './kernel/errors.ts'
+export type { Health, HealthSource } from './kernel/health.ts'
 export {
   type AnyKind,
   deepFreeze,
@@ -180,7 +191,7 @@ export {
   type VerifyContext,
 } from './tokens/verification.ts'
 export type { VersionState } from './tokens/versions.ts'
-export { type Health, type HealthSource, type TickReport, Tokenwright, type TokenwrightOptions } from './tokenwright.ts'
+export { type TickReport, Tokenwright, type TokenwrightOptions } from './tokenwright.ts'
 export type { RequestEntry, RequestQuery } from './usage/request-log.ts'
 export {
   type CallOutcome,

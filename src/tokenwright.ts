@@ -4,6 +4,8 @@ import { RuleEngine, type RuleEngineSettings } from './automation/rule-engine.ts
 import type { CheckReport } from './automation/rule-runner.ts'
 import { Scheduler } from './automation/scheduler.ts'
 import type { TokenEvents } from './catalogue.ts'
+import { Outbox, type OutboxReport, type OutboxSettings } from './events/outbox.ts'
+import { checkSubscribers, type Subscriber } from './events/subscribers.ts'
 import type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 import { ExpiryWarnings } from './issuing/expiry-warnings.ts'
 import {
@@ -26,8 +28,9 @@ import { type FailMode, Verifier } from './issuing/verifier.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Duration, parseDuration } from './kernel/duration.ts'
 import { Emitter } from './kernel/emitter.ts'
-import { abbreviated, codeOf, InvalidInputError } from './kernel/errors.ts'
+import { codeOf } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
+import { type Health, type HealthSource, HealthSources } from './kernel/health.ts'
 import type { Random } from './kernel/random.ts'
 import { type Rotated, type RotateOptions, Rotator } from './rotation/rotator.ts'
 import type { ChangeChannel } from './stores/change-channel.ts'
@@ -78,24 +81,18 @@ export interface TokenwrightOptions {
   readonly maxStaleness?: Duration | undefined
   /** On a store that is elsewhere: tells of changes among processes. */
   readonly channel?: ChangeChannel | undefined
-}
-
-/** How one part of the whole is. */
-export interface HealthSource {
-  readonly status: 'healthy' | 'degraded' | 'unhealthy' | 'unknown'
-  /** In plain words, when it isn't healthy. */
-  readonly reasons: readonly string[]
-}
-
-/** How the whole is: the worst of its parts. */
-export interface Health extends HealthSource {
-  readonly sources: { readonly [name: string]: HealthSource }
+  /** Durable subscribers, who get every event at least once. Give every instance on a store the same. Default none. */
+  readonly onEvent?: readonly Subscriber[] | undefined
+  /** How events are handed to durable subscribers. */
+  readonly outbox?: OutboxSettings | undefined
 }
 
 /** What one turn of {@link Tokenwright.tick} did. */
 export interface TickReport {
   /** Expiry warnings sent. */
   readonly warned: number
+  /** What became of events for durable subscribers; absent when that part failed. */
+  readonly outbox?: OutboxReport
   /** What was removed and put away; absent when it wasn't due. */
   readonly cleanup?: CleanupReport
   /** What rules were run; absent when that failed, or isn't waited for. */
@@ -120,6 +117,8 @@ const OPTIONS = [
   'cacheSize',
   'maxStaleness',
   'channel',
+  'onEvent',
+  'outbox',
 ]
 const CLEANUP_EVERY = 3_600_000
 const SKEW_CHECK_EVERY = 600_000
@@ -127,7 +126,6 @@ const SKEW_CHECK_EVERY = 600_000
 const SEALED_AT_ONCE = 2000
 /** Clocks that are further apart than this don't agree on deadlines, ms. */
 const MAX_SKEW = 60_000
-const RANKS = ['healthy', 'unknown', 'degraded', 'unhealthy'] as const
 
 /**
  * The front door: makes the services, wires them together, and has a short cut to each of the usual calls.
@@ -152,10 +150,11 @@ export class Tokenwright {
   readonly usage: UsageTracker
   readonly rules: RuleEngine
   readonly scheduler: Scheduler
+  readonly outbox: Outbox
   readonly #base: Foundation<TokenEvents>
   readonly #warnings: ExpiryWarnings
   readonly #retention: number | undefined
-  readonly #health = new Map<string, () => HealthSource | Promise<HealthSource>>()
+  readonly #health = new HealthSources()
   readonly #stopListening: () => void
   #nextCleanup = 0
   #nextSkewCheck = 0
@@ -169,7 +168,8 @@ export class Tokenwright {
   constructor(options: TokenwrightOptions) {
     checkFields('options', options, OPTIONS)
     this.events = options.events ?? new Emitter<TokenEvents>()
-    const base = Foundation.of<TokenEvents>({ ...options, events: this.events })
+    const subscribers = checkSubscribers(options.onEvent)
+    const base = Foundation.of<TokenEvents>({ ...options, events: this.events, outbox: subscribers.length > 0 })
     this.#base = base
     this.clock = base.clock
     const { store, clock, random, events } = base
@@ -194,6 +194,7 @@ export class Tokenwright {
       registry: this.registry,
       flush: () => this.usage.flush(),
     })
+    this.outbox = new Outbox({ foundation: base, subscribers, outbox: options.outbox })
     this.#warnings = new ExpiryWarnings(base)
     const { retention = RETIRED_RETENTION } = options
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
@@ -202,6 +203,7 @@ export class Tokenwright {
     this.healthSource('store', () => this.#storeHealth())
     this.healthSource('usage', () => this.#usageHealth())
     this.healthSource('rules', () => this.rules.health())
+    this.healthSource('outbox', () => this.#outboxHealth())
   }
 
   /**
@@ -287,27 +289,12 @@ export class Tokenwright {
    * @throws InvalidInputError when there is a source of that name
    */
   healthSource(name: string, source: () => HealthSource | Promise<HealthSource>): void {
-    if (this.#health.has(name))
-      throw new InvalidInputError('name', `'${abbreviated(name)}' is taken`, 'choose another name')
-    this.#health.set(name, source)
+    this.#health.add(name, source)
   }
 
   /** Asks every source. Never throws: what can't be known is `unknown`, not healthy. */
-  async health(): Promise<Health> {
-    const sources: Record<string, HealthSource> = {}
-    const asked = [...this.#health].map(async ([name, source]) => {
-      try {
-        sources[name] = await source()
-      } catch (error) {
-        sources[name] = { status: 'unknown', reasons: [`it can't be asked (${codeOf(error)})`] }
-      }
-    })
-    await Promise.all(asked)
-    const worst = Math.max(...Object.values(sources).map((source) => RANKS.indexOf(source.status)))
-    const reasons = Object.entries(sources).flatMap(([name, source]) =>
-      source.reasons.map((reason) => `${name}: ${reason}`),
-    )
-    return { status: RANKS[worst] ?? 'unknown', reasons, sources }
+  health(): Promise<Health> {
+    return this.#health.ask()
   }
 
   /**
@@ -352,13 +339,18 @@ export class Tokenwright {
     await this.#part('clock check', now, () => this.#checkSkew(now))
     await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
     await this.#part('sealing', now, () => this.#base.commits.seal(SEALED_AT_ONCE))
-    const warned = await this.#part('expiry warnings', now, () => this.#warnings.tick(now))
-    if (this.#retention === undefined || now < this.#nextCleanup) return { warned: warned ?? 0 }
+    const warned = (await this.#part('expiry warnings', now, () => this.#warnings.tick(now))) ?? 0
+    const cleanup = await this.#cleanup(now)
+    const outbox = await this.#part('outbox', now, () => this.outbox.tick(now))
+    return { warned, ...(cleanup && { cleanup }), ...(outbox && { outbox }) }
+  }
+
+  async #cleanup(now: number): Promise<CleanupReport | undefined> {
     const retention = this.#retention
-    const cleanup = await this.#part('cleanup', now, () => this.registry.cleanup({ retention }))
-    if (cleanup === undefined) return { warned: warned ?? 0 }
-    if (!cleanup.more) this.#nextCleanup = now + CLEANUP_EVERY
-    return { warned: warned ?? 0, cleanup }
+    if (retention === undefined || now < this.#nextCleanup) return undefined
+    const report = await this.#part('cleanup', now, () => this.registry.cleanup({ retention }))
+    if (report?.more === false) this.#nextCleanup = now + CLEANUP_EVERY
+    return report
   }
 
   async #part<T>(part: string, at: number, work: () => Promise<T>): Promise<T | undefined> {
@@ -398,5 +390,12 @@ export class Tokenwright {
       status: 'degraded',
       reasons: [`${droppedCalls} calls were not counted and ${droppedRequests} not logged since the start`],
     }
+  }
+
+  async #outboxHealth(): Promise<HealthSource> {
+    const dead = await this.outbox.deadLetters({ limit: 1000 })
+    if (dead.items.length === 0) return { status: 'healthy', reasons: [] }
+    const count = `${dead.items.length}${dead.cursor === undefined ? '' : ' or more'}`
+    return { status: 'degraded', reasons: [`${count} events were given up; see outbox.deadLetters()`] }
   }
 }

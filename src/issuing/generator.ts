@@ -35,7 +35,7 @@ import type { TokenView } from '../tokens/token-view.ts'
 import type { Version } from '../tokens/versions.ts'
 import { viewOf } from '../tokens/view.ts'
 import { ServiceExistsError, TokenExistsError } from './errors.ts'
-import type { IssuingEvents } from './events.ts'
+import { eventOf, type IssuingEvents } from './events.ts'
 import { birthOf, proofOf } from './new-token.ts'
 
 /** How long a token lives. In an update an absent field keeps what is there, and `null` clears it. */
@@ -196,11 +196,11 @@ export class Generator {
   async #create(
     draft: Omit<TokenRecord, 'versions'>,
     proof: Omit<TokenVersion, keyof Version>,
-    by: Attribution,
+    input: Attribution,
     imported: boolean,
   ): Promise<TokenView> {
-    const { store, clock, commits, events } = this.#base
-    const { actor, reason } = checkAttribution(by)
+    const { store, clock } = this.#base
+    const by = checkAttribution(input)
     await this.#base.ready()
     const { service, id, createdAt } = draft
     const value = newRecord(draft, proof)
@@ -210,19 +210,10 @@ export class Generator {
       const changes: Change<TokenRecord>[] = [{ kind: tokenKind, id, revision: 0, to: { value }, action }]
       if (holder !== undefined) changes.unshift(this.#releaseName(holder, clock.now()))
       try {
-        const stored = (await commits.write({ actor, reason }, changes, [birthOf(id, 1, createdAt)])).at(
-          -1,
-        ) as Stored<TokenRecord>
-        events.emit('token.generated', {
-          id,
-          service,
-          type: draft.format.type,
-          imported,
-          at: clock.now(),
-          ...(actor !== undefined && { actor }),
-          ...(reason !== undefined && { reason }),
-        })
-        return viewOf(stored, clock.now())
+        const payload = { ...eventOf(draft, by, clock.now()), type: draft.format.type, imported }
+        const told = [{ name: 'token.generated' as const, about: id, payload }]
+        const stored = await this.#base.write(by, changes, told, [birthOf(id, 1, createdAt)])
+        return viewOf(stored.at(-1) as Stored<TokenRecord>, clock.now())
       } catch (error) {
         if (error instanceof UniqueConflictError && error.index === 'digest')
           throw new TokenExistsError(error.holder, error.removed)

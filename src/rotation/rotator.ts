@@ -1,5 +1,5 @@
 import { TokenExistsError, TokenRevokedError, TokenStateError } from '../issuing/errors.ts'
-import type { IssuingEvents } from '../issuing/events.ts'
+import { eventOf, type IssuingEvents } from '../issuing/events.ts'
 import type { IssuingSettings } from '../issuing/generator.ts'
 import { requireRecord, type TokenRef } from '../issuing/lookup.ts'
 import { birthOf, proofOf, sealContext } from '../issuing/new-token.ts'
@@ -143,7 +143,7 @@ export class Rotator {
     }
     const asked = options.grace === undefined ? undefined : parseDuration('grace', options.grace, { allowZero: true })
     await this.#base.ready()
-    const { store, commits, clock, keys, random, events } = this.#base
+    const { store, clock, keys, random } = this.#base
     const rotationId = `rot_${Buffer.from(random.bytes(12)).toString('base64url')}`
     return retryStale(async () => {
       const stored = await requireRecord(store, ref)
@@ -161,18 +161,15 @@ export class Rotator {
       const graceUntil = before?.state === 'previous' ? before.graceUntil : undefined
       const detail = { rotation: rotationId, version: n, ...(graceUntil !== undefined && { graceUntil }) }
       const change = { kind: tokenKind, id, revision, to: { value }, action: 'token.rotated', detail }
-      const [changed] = await commits.write(by, [change], [birthOf(id, n, now)]).catch((error: unknown) => {
-        if (error instanceof UniqueConflictError) throw new TokenExistsError(error.holder, error.removed)
-        throw error
-      })
-      events.emit('token.rotated', {
-        id,
-        service: token.service,
-        at: now,
+      const payload = {
+        ...eventOf(token, by, now),
         version: n,
         ...(graceUntil !== undefined && { graceUntil }),
-        ...(by.actor !== undefined && { actor: by.actor }),
-        ...(by.reason !== undefined && { reason: by.reason }),
+      }
+      const told = [{ name: 'token.rotated' as const, about: id, payload }]
+      const [changed] = await this.#base.write(by, [change], told, [birthOf(id, n, now)]).catch((error: unknown) => {
+        if (error instanceof UniqueConflictError) throw new TokenExistsError(error.holder, error.removed)
+        throw error
       })
       return {
         token: text,
@@ -192,7 +189,7 @@ export class Rotator {
     checkFields('options', options, ['actor', 'reason'])
     const by = checkAttribution(options)
     await this.#base.ready()
-    const { store, commits, clock, keys, events } = this.#base
+    const { store, clock, keys } = this.#base
     return retryStale(async () => {
       const { value: token, id, revision } = await requireRecord(store, ref)
       if (token.revoked !== undefined) throw new TokenRevokedError(token.service, id)
@@ -208,15 +205,8 @@ export class Rotator {
         action: 'token.revealed',
         detail: { version: current.n },
       }
-      await commits.write(by, [change])
-      events.emit('token.revealed', {
-        id,
-        service: token.service,
-        at: clock.now(),
-        version: current.n,
-        ...(by.actor !== undefined && { actor: by.actor }),
-        ...(by.reason !== undefined && { reason: by.reason }),
-      })
+      const payload = { ...eventOf(token, by, clock.now()), version: current.n }
+      await this.#base.write(by, [change], [{ name: 'token.revealed', about: id, payload }])
       return text
     })
   }
