@@ -69,7 +69,7 @@ export class GenerateAction implements Action {
   ): Promise<string> {
     const stored = await this.#store.find(tokenKind, 'service', [service])
     if (stored !== undefined && now < lastEnd(stored.value.versions, stored.value.lifetime)) {
-      // Only this run dates a version by its slot: an attempt before this one has made it.
+      // An attempt before this one may have made it: then it is dated by the slot.
       return attempt > 1 && dateOf(currentOf(stored.value.versions)) === slot ? 'generated' : 'exists'
     }
     const { rotation } = await this.#rotator.issue({ ...params, service } as GenerateInput, {

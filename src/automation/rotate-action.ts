@@ -103,9 +103,10 @@ export class RotateAction implements Action {
   ): Promise<string> {
     const stored = await this.#store.find(tokenKind, 'service', [service])
     if (stored === undefined) throw new TokenNotFoundError(`of the service '${service}'`)
-    // Only this run dates a version by its slot: an attempt before this one has done it.
-    if (attempt > 1 && dateOf(currentOf(stored.value.versions)) === slot) return 'rotated'
-    if (!(await this.#conditions.met(stored, rule.conditions, now))) return 'unmatched'
+    if (!(await this.#conditions.met(stored, rule.conditions, now))) {
+      // An attempt before this one may have done it: then the version is dated by the slot, and new.
+      return attempt > 1 && dateOf(currentOf(stored.value.versions)) === slot ? 'rotated' : 'unmatched'
+    }
     const { rotation } = await this.#rotator.rotate(
       { id: stored.id },
       {

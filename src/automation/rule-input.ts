@@ -124,7 +124,7 @@ function shapesOf(z: typeof Zod) {
     action: z.string().optional(),
     service: z.string().optional(),
     services: z.array(z.string()).max(MAX_SERVICES).optional(),
-    schedule: z.unknown(),
+    schedule: z.unknown().optional(),
     conditions: conditions.nullish(),
     startAt: z.union([z.string(), z.number(), z.date()], 'must be a Date, epoch ms or an ISO text').nullish(),
     catchUp: z.enum(['one', 'none']).optional(),
@@ -135,7 +135,7 @@ function shapesOf(z: typeof Zod) {
     maxDuration: duration.optional(),
     pauseAfter: count(0, 1000),
     enabled: z.boolean().optional(),
-    params: z.unknown(),
+    params: z.unknown().optional(),
   })
   const every = z.strictObject({ every: duration })
   const cron = z.strictObject({ cron: z.string(), timezone: z.string().optional() })
