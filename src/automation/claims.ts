@@ -2,7 +2,7 @@ import type { Stored } from '../kernel/kind.ts'
 import type { Attribution, Change, Row } from '../stores/commit.ts'
 import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
 import type { Foundation } from '../stores/foundation.ts'
-import { type Decision, decide, standingAfter } from './due.ts'
+import { type Decision, decide, standingAfter, turnedBack } from './due.ts'
 import { RuleRunningError } from './errors.ts'
 import type { AutomationEvents, RuleSkippedEvent } from './events.ts'
 import { type RuleRecord, ruleKind } from './rule.ts'
@@ -92,23 +92,12 @@ export class Claims {
     }
   }
 
-  /**
-   * Sets a rule right whose last slot lies ahead: a clock was wrong when it ran. Its next slot is the first after `at`.
-   *
-   * @returns whether it did
-   */
-  async turnBack(rule: Stored<RuleRecord>, at: number): Promise<boolean> {
-    const { lastSlot: _, nextSlot: __, nextDueAt: ___, ...value } = rule.value
+  /** Sets a rule right that was made, changed or run while some clock was ahead; not if others change it meanwhile. */
+  async turnBack(rule: Stored<RuleRecord>, at: number): Promise<void> {
     try {
-      await this.#base.write(
-        {},
-        [change(rule, { ...value, ...standingAfter(value, at) }, 'rule.turned_back', { at })],
-        [],
-      )
-      return true
+      await this.#base.write({}, [change(rule, turnedBack(rule.value, at), 'rule.turned_back', { at })], [])
     } catch (error) {
-      if (error instanceof StaleRevisionError) return false
-      throw error
+      if (!(error instanceof StaleRevisionError)) throw error
     }
   }
 

@@ -77,9 +77,34 @@ export function begin(
   { schedule, jitter }: Pick<RuleRecord, 'schedule' | 'jitter'>,
   now: number,
   startAt: number | undefined,
-): Pick<RuleRecord, 'anchor' | 'nextSlot' | 'nextDueAt'> {
+): Pick<RuleRecord, 'anchor' | 'begunAt' | 'nextSlot' | 'nextDueAt'> {
   const anchor = startAt ?? ('every' in schedule ? now + schedule.every : now)
-  return { anchor, ...standingAfter({ id, schedule, anchor, ...(jitter !== undefined && { jitter }) }, now) }
+  return {
+    anchor,
+    begunAt: now,
+    ...standingAfter({ id, schedule, anchor, ...(jitter !== undefined && { jitter }) }, now),
+  }
+}
+
+/**
+ * A rule that was made, changed or run while some clock was ahead, set right: it stands where it would without that. Its
+ * phase stays, and so does a start that was asked for.
+ *
+ * @param at - the present, epoch ms
+ */
+export function turnedBack(rule: RuleRecord, at: number): RuleRecord {
+  const { lastSlot, lastRunAt, nextSlot: _, nextDueAt: __, ...rest } = rule
+  const { schedule, startAt = 0 } = rule
+  const ahead = startAt > at ? 0 : Math.max(0, rule.anchor - at)
+  const periods = 'every' in schedule ? Math.max(0, Math.ceil(ahead / schedule.every) - 1) * schedule.every : ahead
+  const anchored = { ...rest, anchor: rule.anchor - periods }
+  return {
+    ...anchored,
+    begunAt: Math.min(rule.begunAt, at),
+    ...standingAfter(anchored, at),
+    ...(lastSlot !== undefined && lastSlot <= at && { lastSlot }),
+    ...(lastRunAt !== undefined && lastRunAt <= at && { lastRunAt }),
+  }
 }
 
 /** The time from one slot to the next, ms, as of an instant; `undefined` when there are no two. */

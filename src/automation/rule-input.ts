@@ -64,6 +64,7 @@ export type RuleSpec = Omit<
   | 'createdAt'
   | 'updatedAt'
   | 'anchor'
+  | 'begunAt'
   | 'nextSlot'
   | 'nextDueAt'
   | 'lastSlot'

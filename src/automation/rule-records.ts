@@ -164,10 +164,10 @@ export class RuleRecords {
 
 /** A rule as it is to be: what it has been through stays, and where it stands too unless it `restarts`. */
 function changed(rule: RuleRecord, spec: RuleSpec, at: number, restarts: boolean): RuleRecord {
-  const { id, createdAt, runs, anchor, nextSlot, nextDueAt, lastSlot, lastRunAt, failures, paused } = rule
+  const { id, createdAt, runs, anchor, begunAt, nextSlot, nextDueAt, lastSlot, lastRunAt, failures, paused } = rule
   const standing = restarts
     ? begin(id, spec, at, spec.startAt)
-    : { anchor, ...(nextSlot !== undefined && { nextSlot }), ...(nextDueAt !== undefined && { nextDueAt }) }
+    : { anchor, begunAt, ...(nextSlot !== undefined && { nextSlot }), ...(nextDueAt !== undefined && { nextDueAt }) }
   return {
     id,
     ...spec,

@@ -32,7 +32,7 @@ export interface RunnerOptions extends Holder {
 
 /** What is due and read at once. */
 const PAGE = 500
-/** Rules with a slot ahead of the clock are looked for so often, ms; and so far ahead it must lie. */
+/** Rules that were touched ahead of the present are looked for so often, ms; and so far ahead it must be. */
 const TURN_BACK_EVERY = 3_600_000
 const AHEAD = 60_000
 /** How long runs are kept, ms, and how many are removed at a time. */
@@ -207,12 +207,12 @@ export class RuleRunner {
     return from === 0 ? items : [...items.slice(from), ...items.slice(0, from)]
   }
 
-  /** Once an hour, and after the clock has jumped: rules that ran ahead are turned back, and old runs removed. */
+  /** Once an hour, and after the clock has jumped: rules that were touched ahead of it are turned back, and old runs removed. */
   async #upkeep(at: number, time: number): Promise<void> {
     if (time < this.#upkeepAt && this.#upkeepAt <= time + TURN_BACK_EVERY) return
     const { store, commits } = this.#base
     const present = Math.max(at, time)
-    const ahead = await store.list(ruleKind, { index: 'claimed', from: present + AHEAD, limit: PAGE })
+    const ahead = await store.list(ruleKind, { index: 'touched', from: present + AHEAD, limit: PAGE })
     for (const rule of ahead.items) await this.#claims.turnBack(rule, present)
     const old = await store.list(runKind, { index: 'ended', to: time - RUN_RETENTION, limit: FORGOTTEN })
     await commits.put(old.items.map(({ id }) => ({ kind: runKind, id, remove: true })))

@@ -53,6 +53,8 @@ export interface RuleRecord {
   readonly startAt?: number
   /** See {@link Timeline.anchor}. */
   readonly anchor: number
+  /** When its schedule was begun, epoch ms. */
+  readonly begunAt: number
   /** The next slot, epoch ms; absent = there is none left. */
   readonly nextSlot?: number
   /** When it is due: the next slot and its jitter, epoch ms. */
@@ -69,7 +71,7 @@ export interface RuleRecord {
 }
 
 /** The order indexes of rules. */
-export type RuleOrder = 'due' | 'created' | 'trouble' | 'claimed'
+export type RuleOrder = 'due' | 'created' | 'trouble' | 'touched'
 
 /** Rules: found by name, and by when they are due. */
 export const ruleKind: Kind<RuleRecord, RuleOrder, 'name'> = {
@@ -84,7 +86,7 @@ export const ruleKind: Kind<RuleRecord, RuleOrder, 'name'> = {
       if (rule.paused !== undefined) return { in: 'paused', at: rule.paused.at }
       return rule.failures === undefined ? undefined : { in: 'failing', at: rule.failures }
     },
-    claimed: (rule) => (rule.enabled && rule.paused === undefined ? point(rule.lastSlot) : undefined),
+    touched: (rule) => ({ at: Math.max(rule.begunAt, rule.lastSlot ?? 0, rule.lastRunAt ?? 0) }),
   },
   merge: (here, archived) => (here === undefined ? archived : undefined),
 }
@@ -94,14 +96,14 @@ function point(at: number | undefined): OrderKey | undefined {
 }
 
 /** A rule as it is shown. Instants are epoch ms, durations ms. */
-export interface RuleView extends Omit<RuleRecord, 'anchor'> {
+export interface RuleView extends Omit<RuleRecord, 'anchor' | 'begunAt'> {
   /** Grows by one with every change. */
   readonly revision: number
 }
 
 /** What is told of a stored rule: a plain frozen object. */
 export function ruleView({ value, revision }: Stored<RuleRecord>): RuleView {
-  const { anchor: _, ...rule } = value
+  const { anchor: _, begunAt: __, ...rule } = value
   return deepFreeze({ ...rule, revision })
 }
 
