@@ -157,6 +157,8 @@ export class Tokenwright {
   readonly #health = new HealthSources()
   readonly #stopListening: () => void
   #nextCleanup = 0
+  /** Whether the last turn found unsealed entries: then there mostly are more. */
+  #sealing = false
   #nextSkewCheck = 0
   #ticking: Promise<TickReport> | undefined
   #closing: Promise<void> | undefined
@@ -198,7 +200,12 @@ export class Tokenwright {
     this.#warnings = new ExpiryWarnings(base)
     const { retention = RETIRED_RETENTION } = options
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
-    this.scheduler = new Scheduler({ clock, interval: options.tickInterval, tick: () => this.#turn(undefined, false) })
+    this.scheduler = new Scheduler({
+      clock,
+      interval: options.tickInterval,
+      tick: () => this.#turn(undefined, false),
+      soon: () => this.#sealing,
+    })
     this.#stopListening = clock.onJump((event) => events.emit('clock.jumped', event))
     this.healthSource('store', () => this.#storeHealth())
     this.healthSource('usage', () => this.#usageHealth())
@@ -338,7 +345,7 @@ export class Tokenwright {
     await this.usage.tick(now)
     await this.#part('clock check', now, () => this.#checkSkew(now))
     await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
-    await this.#part('sealing', now, () => this.#base.commits.seal(SEALED_AT_ONCE))
+    this.#sealing = ((await this.#part('sealing', now, () => this.#base.commits.seal(SEALED_AT_ONCE))) ?? 0) > 0
     const warned = (await this.#part('expiry warnings', now, () => this.#warnings.tick(now))) ?? 0
     const cleanup = await this.#cleanup(now)
     const outbox = await this.#part('outbox', now, () => this.outbox.tick(now))
