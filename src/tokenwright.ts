@@ -24,6 +24,7 @@ import {
   type RevokeTarget,
   type UpdateInput,
 } from './issuing/registry.ts'
+import { TokenAgeHealth, type TokenAgesSettings } from './issuing/token-age-health.ts'
 import { type FailMode, Verifier } from './issuing/verifier.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Duration, parseDuration } from './kernel/duration.ts'
@@ -34,6 +35,7 @@ import { type Health, type HealthSource, HealthSources } from './kernel/health.t
 import type { Random } from './kernel/random.ts'
 import { type Rotated, type RotateOptions, Rotator } from './rotation/rotator.ts'
 import type { ChangeChannel } from './stores/change-channel.ts'
+import { MAX_SKEW, measureSkew, storeHealth } from './stores/clock-skew.ts'
 import type { Attribution } from './stores/commit.ts'
 import { Foundation } from './stores/foundation.ts'
 import type { Page, TokenStore } from './stores/token-store.ts'
@@ -71,6 +73,8 @@ export interface TokenwrightOptions {
   readonly usage?: UsageOptions | undefined
   /** How long ended tokens stay before `tick()` removes them. Default 30 d; `false` = never by itself. */
   readonly retention?: Duration | false | undefined
+  /** From when on `health()` counts a token as old, expiring or unused. */
+  readonly ages?: TokenAgesSettings | undefined
   /** How rules are run on this instance. */
   readonly rules?: RuleEngineSettings | undefined
   /** How often the scheduler ticks. Default 5 s. */
@@ -112,6 +116,7 @@ const OPTIONS = [
   'failMode',
   'usage',
   'retention',
+  'ages',
   'rules',
   'tickInterval',
   'cacheSize',
@@ -124,8 +129,6 @@ const CLEANUP_EVERY = 3_600_000
 const SKEW_CHECK_EVERY = 600_000
 /** Journal entries linked in one turn, on stores that append them unsealed. */
 const SEALED_AT_ONCE = 2000
-/** Clocks that are further apart than this don't agree on deadlines, ms. */
-const MAX_SKEW = 60_000
 
 /**
  * The front door: makes the services, wires them together, and has a short cut to each of the usual calls.
@@ -207,9 +210,11 @@ export class Tokenwright {
       soon: () => this.#sealing,
     })
     this.#stopListening = clock.onJump((event) => events.emit('clock.jumped', event))
-    this.healthSource('store', () => this.#storeHealth())
+    this.healthSource('store', () => storeHealth(store, clock))
     this.healthSource('usage', () => this.#usageHealth())
     this.healthSource('rules', () => this.rules.health())
+    const ages = new TokenAgeHealth({ foundation: base, ages: options.ages })
+    this.healthSource('tokens', () => ages.health())
     this.healthSource('outbox', () => this.#outboxHealth())
   }
 
@@ -369,23 +374,9 @@ export class Tokenwright {
     }
   }
 
-  async #storeHealth(): Promise<HealthSource> {
-    const offset = await this.#skew()
-    if (Math.abs(offset) <= MAX_SKEW) return { status: 'healthy', reasons: [] }
-    return { status: 'degraded', reasons: [`its clock is ${Math.round(offset / 1000)} s away from this process's`] }
-  }
-
-  /** How far the store's clock is ahead of this process's, ms. */
-  async #skew(): Promise<number> {
-    const before = this.clock.now()
-    const time = await this.#base.store.time()
-    // Half of the way there and back: what a slow answer adds is no skew.
-    return time - (before + this.clock.now()) / 2
-  }
-
   async #checkSkew(now: number): Promise<void> {
     if (now < this.#nextSkewCheck) return
-    const offsetMs = await this.#skew()
+    const offsetMs = await measureSkew(this.#base.store, this.clock)
     this.#nextSkewCheck = now + SKEW_CHECK_EVERY
     if (Math.abs(offsetMs) > MAX_SKEW) this.events.emit('clock.skewed', { offsetMs, at: now })
   }
