@@ -7,6 +7,7 @@ import { memorySection } from './memory.ts'
 import { middlewareSection } from './middleware.ts'
 import { peersSection } from './peers.ts'
 import type { Report, Result } from './result.ts'
+import { rulesSection } from './rules.ts'
 import { verifySection } from './verify.ts'
 
 const RUNNERS: { readonly [section in Section]: (report: Report) => Promise<void> } = {
@@ -15,6 +16,7 @@ const RUNNERS: { readonly [section in Section]: (report: Report) => Promise<void
   limiter: limiterSection,
   memory: memorySection,
   'file-store': fileStoreSection,
+  rules: rulesSection,
   middleware: middlewareSection,
   imports: importsSection,
   peers: peersSection,

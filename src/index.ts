@@ -24,6 +24,66 @@ export {
   type ScopeCatalogOptions,
   type ScopeDefinition,
 } from './access/scope-catalog.ts'
+export type {
+  Action,
+  ActionContext,
+  ActionHandler,
+  ActionResult,
+  BulkOutcome,
+  RotationOrigin,
+  RotationStanding,
+  RuleBackups,
+  RuleBulkOptions,
+  RuleRegistry,
+  RuleRotateOptions,
+  RuleRotator,
+} from './automation/action.ts'
+export type { ActionServices } from './automation/built-in-actions.ts'
+export {
+  type AutomationErrorCode,
+  RuleDisabledError,
+  RuleExistsError,
+  RuleLeaseLostError,
+  RuleNotFoundError,
+  RulePartFailedError,
+  RuleRunningError,
+  RuleTimeoutError,
+} from './automation/errors.ts'
+export type {
+  AutomationEvents,
+  RuleCreatedEvent,
+  RuleDisabledEvent,
+  RuleEnabledEvent,
+  RuleEvent,
+  RuleExecutedEvent,
+  RuleFailedEvent,
+  RulePausedEvent,
+  RuleRemovedEvent,
+  RuleSkippedEvent,
+  RuleUpdatedEvent,
+  RunEvent,
+  VersionMisdatedEvent,
+} from './automation/events.ts'
+export type { Conditions, Pause, RuleRecord, RuleView } from './automation/rule.ts'
+export {
+  type ExecuteOptions,
+  type PageInput,
+  RuleEngine,
+  type RuleEngineOptions,
+  type RuleEngineSettings,
+} from './automation/rule-engine.ts'
+export type { RuleHealth, RuleList } from './automation/rule-health.ts'
+export type { ConditionsInput, RuleInput, RuleSpec, RuleUpdate } from './automation/rule-input.ts'
+export type { PlannedRule, PlannedTokens, PlanQuery } from './automation/rule-plan.ts'
+export type { CheckReport } from './automation/rule-runner.ts'
+export type { Counts, RunRecord, RunView, SkipReason } from './automation/run.ts'
+export type {
+  CalendarSchedule,
+  CronSchedule,
+  IntervalSchedule,
+  Schedule,
+  ScheduleInput,
+} from './automation/schedule.ts'
 export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
 export type { ClockSkewedEvent, ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
 export type { DeadLetter } from './events/dead-letter.ts'
@@ -80,6 +140,7 @@ export {
   type RevokeTarget,
   type UpdateInput,
 } from './issuing/registry.ts'
+export { TokenAgeHealth, type TokenAges, type TokenAgesSettings, type TokenList } from './issuing/token-age-health.ts'
 export type { TokenFilter } from './issuing/token-filter.ts'
 export { type FailMode, Verifier, type VerifierOptions, type VerifierSettings } from './issuing/verifier.ts'
 export { AtomicWriteError, type AtomicWriteOptions, writeFileAtomic } from './kernel/atomic-file.ts'
@@ -118,6 +179,7 @@ export { type Logger, type LogLevel, type LogToOptions, logTo } from './kernel/l
 export { type Random, systemRandom } from './kernel/random.ts'
 export { Secret } from './kernel/secret.ts'
 export type { RotationEvents, TokenRevealedEvent, TokenRotatedEvent } from './rotation/events.ts'
+export { NoRecipientError } from './rotation/no-recipient-error.ts'
 export {
   InGraceError,
   NotRetrievableError,

@@ -9,6 +9,7 @@ import type { AutomationEvents } from './events.ts'
 import { Quiet } from './quiet.ts'
 import { type RuleRecord, ruleKind } from './rule.ts'
 import { type RunRecord, type RunView, runKind, runView } from './run.ts'
+import { dueRules, dueRuns, PAGE } from './selection.ts'
 
 /** What a check did. */
 export interface CheckReport {
@@ -30,8 +31,6 @@ export interface RunnerOptions extends Holder {
   readonly maxStaleness: number
 }
 
-/** What is due and read at once. */
-const PAGE = 500
 /** Rules that were touched ahead of the present are looked for so often, ms; and so far ahead it must be. */
 const TURN_BACK_EVERY = 3_600_000
 const AHEAD = 60_000
@@ -130,7 +129,7 @@ export class RuleRunner {
 
   /** Runs that wait for an attempt, and those whose instance is gone. */
   async #takeUpRuns(time: number, work: Work): Promise<void> {
-    const due = await this.#base.store.list(runKind, { index: 'due', to: time + 1, limit: PAGE })
+    const due = await dueRuns(this.#base.store, time)
     const known = due.items.filter(({ value }) => this.#options.actions.has(value.action))
     work.found += known.length
     await this.#each(known, work, async (run) => {
@@ -143,7 +142,7 @@ export class RuleRunner {
   async #runRules(at: number, time: number, work: Work): Promise<number> {
     let unknown = 0
     for (let cursor: string | undefined; ; ) {
-      const page = await this.#base.store.list(ruleKind, { index: 'due', to: at + 1, limit: PAGE, cursor })
+      const page = await dueRules(this.#base.store, at, cursor)
       const known = page.items.filter(({ value }) => this.#options.actions.has(value.action))
       unknown += page.items.length - known.length
       work.found += known.length

@@ -51,7 +51,7 @@ export interface RuleRecord {
   readonly updatedAt: number
   /** When its first slot was asked to be, epoch ms. */
   readonly startAt?: number
-  /** See {@link Timeline.anchor}. */
+  /** The first slot of an interval; of other schedules, the instant before which there are none. Epoch ms. */
   readonly anchor: number
   /** When its schedule was begun, epoch ms. */
   readonly begunAt: number
