@@ -30,7 +30,10 @@ import { codeOf } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
 import { type Health, type HealthSource, HealthSources } from './kernel/health.ts'
 import type { Random } from './kernel/random.ts'
-import { type Rotated, type RotateOptions, Rotator } from './rotation/rotator.ts'
+import type { RotateOptions } from './rotation/rotate-options.ts'
+import type { RotationTick } from './rotation/rotation-turn.ts'
+import { type Rotated, type RotatedAgain, Rotator } from './rotation/rotator.ts'
+import type { RotationSettings } from './rotation/settings.ts'
 import type { ChangeChannel } from './stores/change-channel.ts'
 import type { Attribution } from './stores/commit.ts'
 import { Foundation } from './stores/foundation.ts'
@@ -77,6 +80,8 @@ export interface TokenwrightOptions {
   readonly maxStaleness?: Duration | undefined
   /** On a store that is elsewhere: tells of changes among processes. */
   readonly channel?: ChangeChannel | undefined
+  /** What is done when tokens get new versions: hooks, time limits, patience. */
+  readonly rotation?: RotationSettings | undefined
   /** Durable subscribers, who get every event at least once. Give every instance on a store the same. Default none. */
   readonly onEvent?: readonly Subscriber[] | undefined
   /** How events are handed to durable subscribers. */
@@ -87,6 +92,8 @@ export interface TokenwrightOptions {
 export interface TickReport {
   /** Expiry warnings sent. */
   readonly warned: number
+  /** What was done for rotations; absent when that part failed. */
+  readonly rotations?: RotationTick
   /** What became of events for durable subscribers; absent when that part failed. */
   readonly outbox?: OutboxReport
   /** What was removed and put away; absent when it wasn't due. */
@@ -110,6 +117,7 @@ const OPTIONS = [
   'cacheSize',
   'maxStaleness',
   'channel',
+  'rotation',
   'onEvent',
   'outbox',
 ]
@@ -178,7 +186,7 @@ export class Tokenwright {
     this.registry = new Registry(shared)
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
-    this.rotator = new Rotator(shared)
+    this.rotator = new Rotator({ ...shared, rotation: options.rotation })
     this.keys = new KeyManager({ foundation: base })
     this.outbox = new Outbox({ foundation: base, subscribers, outbox: options.outbox })
     this.#warnings = new ExpiryWarnings(base)
@@ -217,7 +225,9 @@ export class Tokenwright {
   }
 
   /** Gives a token a new version: {@link Rotator.rotate}. */
-  rotate(ref: TokenRef, options?: RotateOptions): Promise<Rotated> {
+  rotate(ref: TokenRef, options?: RotateOptions & { readonly rotationId?: undefined }): Promise<Rotated>
+  rotate(ref: TokenRef, options: RotateOptions): Promise<RotatedAgain>
+  rotate(ref: TokenRef, options: RotateOptions = {}): Promise<RotatedAgain> {
     return this.rotator.rotate(ref, options)
   }
 
@@ -298,6 +308,7 @@ export class Tokenwright {
   async #close(): Promise<void> {
     this.#stopListening()
     this.verifier.close()
+    await this.rotator.close()
     await this.scheduler.stop()
     await this.#ticking
     try {
@@ -315,9 +326,10 @@ export class Tokenwright {
     await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
     await this.#part('sealing', now, () => this.#base.commits.seal(SEALED_AT_ONCE))
     const warned = (await this.#part('expiry warnings', now, () => this.#warnings.tick(now))) ?? 0
+    const rotations = await this.#part('rotations', now, () => this.rotator.tick())
     const cleanup = await this.#cleanup(now)
     const outbox = await this.#part('outbox', now, () => this.outbox.tick(now))
-    return { warned, ...(cleanup && { cleanup }), ...(outbox && { outbox }) }
+    return { warned, ...(rotations && { rotations }), ...(cleanup && { cleanup }), ...(outbox && { outbox }) }
   }
 
   async #cleanup(now: number): Promise<CleanupReport | undefined> {
