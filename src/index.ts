@@ -141,7 +141,7 @@ export type {
   TokenRevealedEvent,
   TokenRotatedEvent,
 } from './rotation/events.ts'
-export type { HookAnswer, HookContext, HookReturn, RotationHooks, ValueContext } from './rotation/hooks.ts'
+export type { HookAnswer, HookContext, RotationHooks, ValueContext } from './rotation/hooks.ts'
 export type { RotateOptions } from './rotation/rotate-options.ts'
 export type {
   RotationFailure,

@@ -186,7 +186,9 @@ export class Tokenwright {
     this.registry = new Registry(shared)
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
-    this.rotator = new Rotator({ ...shared, rotation: options.rotation })
+    // Another instance's counts are in the store after a flush or two.
+    const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
+    this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })
     this.keys = new KeyManager({ foundation: base })
     this.outbox = new Outbox({ foundation: base, subscribers, outbox: options.outbox })
     this.#warnings = new ExpiryWarnings(base)

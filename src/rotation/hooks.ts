@@ -6,14 +6,11 @@ import type { TokenView } from '../tokens/token-view.ts'
 import type { RotationOrigin, RotationStep } from './rotation-record.ts'
 
 /**
- * What a hook answers. `ok` (or nothing): it is done. `rejected`: this value will never do, another is drawn. `unknown`:
- * it may or may not be done, the same value is tried again. A hook that throws or takes too long has answered `unknown`.
+ * What a hook answers, now or by a promise. `ok` (or nothing): it is done. `rejected`: this value will never do, another is drawn. `unknown`:
+ * it may or may not be done, the same value is tried again. A hook that throws, takes too long,
+ * or answers something else has answered `unknown`.
  */
-export type HookAnswer = 'ok' | 'rejected' | 'unknown' | undefined
-
-/** What a hook returns: its answer, now or later, or nothing. */
-// biome-ignore lint/suspicious/noConfusingVoidType: a hook that returns nothing is as good as one that answers
-export type HookReturn = HookAnswer | void | Promise<HookAnswer | void>
+export type HookAnswer = 'ok' | 'rejected' | 'unknown'
 
 /** What a hook is called with. */
 export interface HookContext {
@@ -41,18 +38,18 @@ export interface ValueContext extends HookContext {
 }
 
 /**
- * What a host does when a token gets a new version. Each may be called several times for one rotation, and must then
- * come to the same end.
+ * What a host does when a token gets a new version. Each answers with a {@link HookAnswer}, or nothing. Each may be called
+ * several times for one rotation, and must then come to the same end.
  */
 export interface RotationHooks {
   /** Hands the new value to its consumers. It verifies already. */
-  readonly publish?: (context: ValueContext) => HookReturn
+  readonly publish?: (context: ValueContext) => unknown
   /** Tries whether the consumers work with it, before the old value gets its deadline. */
-  readonly test?: (context: ValueContext) => HookReturn
+  readonly test?: (context: ValueContext) => unknown
   /** What is left to do once the new version is current. */
-  readonly finish?: (context: HookContext) => HookReturn
+  readonly finish?: (context: HookContext) => unknown
   /** Sends the consumers back to the value before. Without it, what may have been published stays valid until its deadline. */
-  readonly rollback?: (context: HookContext) => HookReturn
+  readonly rollback?: (context: HookContext) => unknown
 }
 
 /** Every hook, by its name. */
