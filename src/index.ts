@@ -117,6 +117,17 @@ export {
 export { type Logger, type LogLevel, type LogToOptions, logTo } from './kernel/log-to.ts'
 export { type Random, systemRandom } from './kernel/random.ts'
 export { Secret } from './kernel/secret.ts'
+export {
+  type FetchHeaders,
+  type ReceivedHeaders,
+  type SignWebhookOptions,
+  signWebhook,
+  type VerifyWebhookOptions,
+  verifyWebhook,
+  type WebhookHeaders,
+  type WebhookKey,
+  type WebhookVerification,
+} from './kernel/signed-webhook.ts'
 export type { BulkItem, BulkReport, BulkRotated, BulkRotateOptions } from './rotation/bulk-rotation.ts'
 export type { BulkSelection } from './rotation/bulk-selection.ts'
 export {
@@ -141,6 +152,7 @@ export type {
   TokenRevealedEvent,
   TokenRotatedEvent,
 } from './rotation/events.ts'
+export { type PublishToFileOptions, publishToFile } from './rotation/file-hook.ts'
 export type { HookAnswer, HookContext, RotationHooks, ValueContext } from './rotation/hooks.ts'
 export type { RotateOptions } from './rotation/rotate-options.ts'
 export type {
@@ -164,6 +176,7 @@ export {
 } from './rotation/rotator.ts'
 export type { RotationSettings } from './rotation/settings.ts'
 export type { WhenInGrace } from './rotation/start.ts'
+export { type PublishToWebhookOptions, publishToWebhook, WebhookError } from './rotation/webhook-hook.ts'
 export type { ChangeChannel } from './stores/change-channel.ts'
 export type { Attribution } from './stores/commit.ts'
 export {

@@ -42,7 +42,7 @@ export interface BulkRotateOptions extends BulkSelection, Attribution {
   readonly whenInGrace?: WhenInGrace | undefined
   /** How many at a time. 1 to 256. Default 16. */
   readonly concurrency?: number | undefined
-  /** Stops between two tokens. */
+  /** Stops between two tokens; what is under way is finished. */
   readonly signal?: AbortSignal | undefined
   /** Told after each token: how many are done, of how many. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined
@@ -90,13 +90,10 @@ const TURN_EVERY = 8
 /** Rotations of one token in one batch, at most: given up and begun anew. */
 const MAX_TRIES = 5
 
-/** A rotation of a batch. */
-export type BatchRequest = StartRequest & { readonly signal: AbortSignal | undefined }
-
 /** What rotates one token, or takes its rotation up. */
 export type RotateOne = (
   id: string,
-  request: BatchRequest,
+  request: StartRequest,
 ) => Promise<{ readonly status: RotationStatus; readonly replayed: boolean }>
 
 type Outcome =
@@ -146,7 +143,6 @@ export class BulkRotation {
       force: false,
       awaited: options.onRotated !== undefined,
       retireWhenQuiet: false,
-      signal,
     }
     const { base } = this.#parts
     await base.ready()
@@ -179,7 +175,7 @@ export class BulkRotation {
   }
 
   /** Rotates one token, under an id of its own in the batch. */
-  async #one({ service, stored }: Candidate, request: Omit<BatchRequest, 'id'>, batch: string): Promise<Outcome> {
+  async #one({ service, stored }: Candidate, request: Omit<StartRequest, 'id'>, batch: string): Promise<Outcome> {
     if (stored === undefined) return { fate: 'skipped', item: { service, code: 'not_found' } }
     const { id, value } = stored
     const skipped = (code: string): Outcome => ({ fate: 'skipped', item: { service, id, code } })

@@ -10,6 +10,7 @@ export type RotationErrorCode =
   | 'ERR_ROTATION_IN_PROGRESS'
   | 'ERR_ROTATION_NOT_FOUND'
   | 'ERR_ROTATION_STATE'
+  | 'ERR_WEBHOOK'
 
 /** A rotation would leave more than three versions alive. */
 export class TooManyLiveVersionsError extends TokenwrightError<'ERR_TOO_MANY_LIVE_VERSIONS'> {

@@ -15,13 +15,7 @@ import { tokenKind } from '../tokens/record.ts'
 import type { TokenView } from '../tokens/token-view.ts'
 import { currentOf } from '../tokens/versions.ts'
 import { DEFAULT_GRACE, viewOf } from '../tokens/view.ts'
-import {
-  type BatchRequest,
-  type BulkReport,
-  type BulkRotateOptions,
-  BulkRotation,
-  type RotateOne,
-} from './bulk-rotation.ts'
+import { type BulkReport, type BulkRotateOptions, BulkRotation, type RotateOne } from './bulk-rotation.ts'
 import { NotRetrievableError, RotationNotFoundError } from './errors.ts'
 import type { RotationEvents } from './events.ts'
 import { NewValues } from './new-values.ts'
@@ -33,7 +27,7 @@ import type { RotationParts } from './rotation-parts.ts'
 import { type RotationOrigin, type RotationView, rotationKind, rotationView } from './rotation-record.ts'
 import { type RotationTick, RotationTurn } from './rotation-turn.ts'
 import { checkSettings, type RotationSettings } from './settings.ts'
-import { RotationStart, type Started } from './start.ts'
+import { RotationStart, type Started, type StartRequest } from './start.ts'
 import { RotationUndo } from './undo.ts'
 
 /** What a {@link Rotator} is made from: of the defaults, `grace` counts for rotations. */
@@ -306,10 +300,10 @@ export class Rotator {
   }
 
   /** Rotates one token of a batch, or takes its rotation up. */
-  async #rotateOne(id: string, { signal, ...request }: BatchRequest): ReturnType<RotateOne> {
+  async #rotateOne(id: string, request: StartRequest): ReturnType<RotateOne> {
     const started = await this.#start.rotation({ id }, request)
     const { replayed, stored } = started
-    if (!replayed) return { replayed, status: (await this.#drive(started, signal)).stored.value.status }
+    if (!replayed) return { replayed, status: (await this.#drive(started)).stored.value.status }
     const { status, dueAt = 0 } = stored.value
     // Another process is at it.
     if (status === 'running' && dueAt > (await this.#parts.base.store.time())) return { replayed, status }
