@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
-import { codeOf, InvalidInputError } from '../kernel/errors.ts'
+import { abbreviated, codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { nextTurn } from '../kernel/turn.ts'
 import { type Attribution, checkAttribution } from '../stores/commit.ts'
@@ -54,6 +54,7 @@ export interface BulkRotateOptions extends BulkSelection, Attribution {
 
 /** One token that wasn't rotated, and why. */
 export interface BulkItem {
+  /** Its name; of one that isn't there, and is longer than 20 characters, the first six. */
   readonly service: string
   /** The token's id; absent when there is no such token. */
   readonly id?: string
@@ -176,7 +177,7 @@ export class BulkRotation {
 
   /** Rotates one token, under an id of its own in the batch. */
   async #one({ service, stored }: Candidate, request: Omit<StartRequest, 'id'>, batch: string): Promise<Outcome> {
-    if (stored === undefined) return { fate: 'skipped', item: { service, code: 'not_found' } }
+    if (stored === undefined) return { fate: 'skipped', item: { service: abbreviated(service), code: 'not_found' } }
     const { id, value } = stored
     const skipped = (code: string): Outcome => ({ fate: 'skipped', item: { service, id, code } })
     const failed = (code: string): Outcome => ({ fate: 'failed', item: { service, id, code } })
