@@ -6,6 +6,7 @@ export const SECTIONS = [
   'memory',
   'file-store',
   'rules',
+  'bulk',
   'middleware',
   'imports',
   'peers',
@@ -203,6 +204,20 @@ export const CASES: readonly Case[] = [
     budget: { atMost: 0.5 },
   },
   { id: 'rules.run', section: 'rules', what: 'rules, 1,000,000, claim, run and ending of a slot', unit: 'H' },
+  {
+    id: 'bulk.speed',
+    section: 'bulk',
+    what: 'bulk rotation in the file store: how much faster than one at a time',
+    unit: 'x',
+    budget: { atLeast: 2 },
+  },
+  {
+    id: 'bulk.delay',
+    section: 'bulk',
+    what: 'bulk rotation in the file store: longest delay of the event loop',
+    unit: 'ms',
+    budget: { atMost: 50 },
+  },
   {
     id: 'middleware.express',
     section: 'middleware',

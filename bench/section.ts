@@ -1,4 +1,5 @@
 import { SECTIONS, type Section } from './budgets.ts'
+import { bulkSection } from './bulk.ts'
 import { fileStoreSection } from './file-store.ts'
 import { generateSection } from './generate.ts'
 import { importsSection } from './imports.ts'
@@ -17,6 +18,7 @@ const RUNNERS: { readonly [section in Section]: (report: Report) => Promise<void
   memory: memorySection,
   'file-store': fileStoreSection,
   rules: rulesSection,
+  bulk: bulkSection,
   middleware: middlewareSection,
   imports: importsSection,
   peers: peersSection,

@@ -33,7 +33,10 @@ import { codeOf } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
 import { type Health, type HealthSource, HealthSources } from './kernel/health.ts'
 import type { Random } from './kernel/random.ts'
-import { type Rotated, type RotateOptions, Rotator } from './rotation/rotator.ts'
+import type { RotateOptions } from './rotation/rotate-options.ts'
+import type { RotationTick } from './rotation/rotation-turn.ts'
+import { type Rotated, type RotatedAgain, Rotator } from './rotation/rotator.ts'
+import type { RotationSettings } from './rotation/settings.ts'
 import type { ChangeChannel } from './stores/change-channel.ts'
 import { MAX_SKEW, measureSkew, storeHealth } from './stores/clock-skew.ts'
 import type { Attribution } from './stores/commit.ts'
@@ -85,6 +88,8 @@ export interface TokenwrightOptions {
   readonly maxStaleness?: Duration | undefined
   /** On a store that is elsewhere: tells of changes among processes. */
   readonly channel?: ChangeChannel | undefined
+  /** What is done when tokens get new versions: hooks, time limits, patience. */
+  readonly rotation?: RotationSettings | undefined
   /** Durable subscribers, who get every event at least once. Give every instance on a store the same. Default none. */
   readonly onEvent?: readonly Subscriber[] | undefined
   /** How events are handed to durable subscribers. */
@@ -95,6 +100,8 @@ export interface TokenwrightOptions {
 export interface TickReport {
   /** Expiry warnings sent. */
   readonly warned: number
+  /** What was done for rotations; absent when that part failed. */
+  readonly rotations?: RotationTick
   /** What became of events for durable subscribers; absent when that part failed. */
   readonly outbox?: OutboxReport
   /** What was removed and put away; absent when it wasn't due. */
@@ -103,27 +110,21 @@ export interface TickReport {
   readonly rules?: CheckReport
 }
 
-const OPTIONS = [
-  'store',
-  'keys',
-  'clock',
-  'random',
-  'events',
-  'scopes',
-  'formats',
-  'defaults',
-  'limiter',
-  'failMode',
-  'usage',
-  'retention',
-  'ages',
-  'rules',
-  'tickInterval',
-  'cacheSize',
-  'maxStaleness',
-  'channel',
-  'onEvent',
-  'outbox',
+const OPTIONS: readonly string[] = [
+  ...['store', 'keys', 'clock', 'random', 'events', 'scopes', 'formats', 'defaults', 'limiter', 'failMode'],
+  ...[
+    'usage',
+    'retention',
+    'ages',
+    'rules',
+    'tickInterval',
+    'cacheSize',
+    'maxStaleness',
+    'channel',
+    'rotation',
+    'onEvent',
+    'outbox',
+  ],
 ]
 const CLEANUP_EVERY = 3_600_000
 const SKEW_CHECK_EVERY = 600_000
@@ -191,11 +192,14 @@ export class Tokenwright {
     this.registry = new Registry(shared)
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
-    this.rotator = new Rotator(shared)
+    // Another instance's counts are in the store after a flush or two.
+    const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
+    this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })
     this.keys = new KeyManager({ foundation: base })
     this.rules = new RuleEngine({
       ...options.rules,
       foundation: base,
+      rotator: this.rotator,
       registry: this.registry,
       flush: () => this.usage.flush(),
     })
@@ -211,7 +215,7 @@ export class Tokenwright {
     })
     this.#stopListening = clock.onJump((event) => events.emit('clock.jumped', event))
     this.healthSource('store', () => storeHealth(store, clock))
-    this.healthSource('usage', () => this.#usageHealth())
+    this.healthSource('usage', () => this.usage.health())
     this.healthSource('rules', () => this.rules.health())
     const ages = new TokenAgeHealth({ foundation: base, ages: options.ages })
     this.healthSource('tokens', () => ages.health())
@@ -244,7 +248,9 @@ export class Tokenwright {
   }
 
   /** Gives a token a new version: {@link Rotator.rotate}. */
-  rotate(ref: TokenRef, options?: RotateOptions): Promise<Rotated> {
+  rotate(ref: TokenRef, options?: RotateOptions & { readonly rotationId?: undefined }): Promise<Rotated>
+  rotate(ref: TokenRef, options: RotateOptions): Promise<RotatedAgain>
+  rotate(ref: TokenRef, options: RotateOptions = {}): Promise<RotatedAgain> {
     return this.rotator.rotate(ref, options)
   }
 
@@ -322,8 +328,8 @@ export class Tokenwright {
   async #close(): Promise<void> {
     this.#stopListening()
     this.verifier.close()
+    await Promise.all([this.rules.close(), this.rotator.close()])
     await this.scheduler.stop()
-    await this.rules.close()
     await this.#ticking
     try {
       await this.usage.flush()
@@ -352,9 +358,10 @@ export class Tokenwright {
     await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
     this.#sealing = ((await this.#part('sealing', now, () => this.#base.commits.seal(SEALED_AT_ONCE))) ?? 0) > 0
     const warned = (await this.#part('expiry warnings', now, () => this.#warnings.tick(now))) ?? 0
+    const rotations = await this.#part('rotations', now, () => this.rotator.tick())
     const cleanup = await this.#cleanup(now)
     const outbox = await this.#part('outbox', now, () => this.outbox.tick(now))
-    return { warned, ...(cleanup && { cleanup }), ...(outbox && { outbox }) }
+    return { warned, ...(rotations && { rotations }), ...(cleanup && { cleanup }), ...(outbox && { outbox }) }
   }
 
   async #cleanup(now: number): Promise<CleanupReport | undefined> {
@@ -379,15 +386,6 @@ export class Tokenwright {
     const offsetMs = await measureSkew(this.#base.store, this.clock)
     this.#nextSkewCheck = now + SKEW_CHECK_EVERY
     if (Math.abs(offsetMs) > MAX_SKEW) this.events.emit('clock.skewed', { offsetMs, at: now })
-  }
-
-  #usageHealth(): HealthSource {
-    const { droppedCalls, droppedRequests } = this.usage.stats()
-    if (droppedCalls + droppedRequests === 0) return { status: 'healthy', reasons: [] }
-    return {
-      status: 'degraded',
-      reasons: [`${droppedCalls} calls were not counted and ${droppedRequests} not logged since the start`],
-    }
   }
 
   async #outboxHealth(): Promise<HealthSource> {

@@ -1,6 +1,7 @@
 import type { GenerateInput } from '../issuing/generator.ts'
 import type { JsonObject } from '../kernel/bytes.ts'
 import type { Duration } from '../kernel/duration.ts'
+import type { RotationOrigin } from '../rotation/rotation-record.ts'
 import type { Attribution } from '../stores/commit.ts'
 import type { RuleView } from './rule.ts'
 import type { RuleSpec } from './rule-input.ts'
@@ -50,14 +51,6 @@ export interface Action {
   readonly check?: (rule: RuleSpec) => Promise<void> | void
 }
 
-/** Where an unattended rotation comes from. */
-export interface RotationOrigin {
-  readonly rule?: string
-  /** The new version's age counts from here, epoch ms. */
-  readonly slot?: number
-  readonly batch?: string
-}
-
 /** How a rotation stands. */
 export interface RotationStanding {
   readonly rotation: { readonly id: string; readonly status: string }
@@ -68,23 +61,30 @@ export interface BulkOutcome {
   readonly rotated: number
   readonly failed: readonly { readonly code: string }[]
   readonly skipped: readonly { readonly code: string }[]
+  /** Failed and skipped ones that aren't listed. */
+  readonly omitted: number
 }
 
 /** How a rule rotates. */
 export interface RuleRotateOptions extends Attribution {
   readonly rotationId?: string
-  readonly origin?: RotationOrigin
+  readonly origin: RotationOrigin
   readonly grace?: Duration
   readonly whenInGrace?: 'keep' | 'refuse' | 'endOldest'
+  readonly signal?: AbortSignal
 }
+
+/** How a rule makes a token. */
+export type RuleIssueOptions = Pick<RuleRotateOptions, 'rotationId' | 'origin' | 'actor' | 'reason'>
 
 /** How a rule rotates many. */
 export interface RuleBulkOptions extends Attribution {
   readonly services?: readonly string[]
   readonly olderThan?: Duration
   readonly batchId?: string
-  readonly origin?: RotationOrigin
+  readonly origin: RotationOrigin
   readonly grace?: Duration
+  readonly whenInGrace?: 'keep' | 'refuse' | 'endOldest'
   readonly concurrency?: number
   readonly signal?: AbortSignal
 }
@@ -94,7 +94,7 @@ export interface RuleRotator {
   /** Gives a token a new version; the same `rotationId` again is the same rotation. */
   rotate(ref: { readonly id: string }, options: RuleRotateOptions): Promise<RotationStanding>
   /** Makes a token, and hands it over. */
-  issue(input: GenerateInput, options: RuleRotateOptions): Promise<RotationStanding>
+  issue(input: GenerateInput, options: RuleIssueOptions): Promise<RotationStanding>
   /** Rotates many; the same `batchId` again goes on with the same batch. Without a selector: all live tokens. */
   bulkRotate(options: RuleBulkOptions): Promise<BulkOutcome>
   /** Whether a new value that nobody waits for reaches anyone. */

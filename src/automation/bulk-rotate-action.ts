@@ -1,5 +1,5 @@
 import { InvalidInputError } from '../kernel/errors.ts'
-import { NoRecipientError } from '../rotation/no-recipient-error.ts'
+import { NoRecipientError } from '../rotation/errors.ts'
 import type { TokenStore } from '../stores/token-store.ts'
 import { activityKind } from '../stores/usage-rows.ts'
 import { tokenKind } from '../tokens/record.ts'
@@ -52,18 +52,21 @@ export class BulkRotateAction implements Action {
   readonly run = async (context: ActionContext) => {
     const { rule, signal } = context
     const tally = new Tally()
+    let why: string | undefined
     await this.#conditions.prepare(rule.conditions)
     for await (const selection of this.#selections(context)) {
       signal.throwIfAborted()
       const report = await this.#rotator.bulkRotate(this.#options(context, selection))
       tally.add('rotated', report.rotated)
       tally.add('skipped', report.skipped.length)
+      tally.add('omitted', report.omitted)
+      why ??= report.skipped[0]?.code
       const [first] = report.failed
       // A batch that is called again tries only those that failed.
       if (first !== undefined) tally.failed(first.code, true, report.failed.length)
     }
     signal.throwIfAborted()
-    return tally.result(rule.name, ['rotated'], (tally.counts['skipped'] ?? 0) > 0 ? 'no_recipient' : 'no_match')
+    return tally.result(rule.name, ['rotated'], why ?? 'no_match')
   }
 
   #options(context: ActionContext, selection: Selection): RuleBulkOptions {
@@ -98,7 +101,7 @@ export class BulkRotateAction implements Action {
     else {
       const { ageDays, usageCount, match } = conditions
       const alone = usageCount === undefined || match === 'any'
-      if (ageDays !== undefined && alone) yield { olderThan: ageAsked(ageDays) }
+      if (ageDays !== undefined && alone) yield olderThan(ageAsked(ageDays))
       if (usageCount !== undefined) yield* this.#used(usageCount, conditions, now)
     }
   }
@@ -120,6 +123,11 @@ export class BulkRotateAction implements Action {
       if (cursor === undefined) return
     }
   }
+}
+
+/** A batch takes an age of a second at least: below, all are old enough. */
+function olderThan(ms: number): Selection {
+  return ms === 0 ? {} : { olderThan: Math.max(ms, 1000) }
 }
 
 type RuleConditions = NonNullable<RuleSpec['conditions']>

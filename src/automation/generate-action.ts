@@ -1,10 +1,10 @@
 import { ServiceExistsError } from '../issuing/errors.ts'
 import type { GenerateInput } from '../issuing/generator.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
-import { NoRecipientError } from '../rotation/no-recipient-error.ts'
+import { NoRecipientError } from '../rotation/errors.ts'
 import type { TokenStore } from '../stores/token-store.ts'
-import { tokenKind } from '../tokens/record.ts'
-import { currentOf, dateOf, lastEnd } from '../tokens/versions.ts'
+import { dateOf, tokenKind } from '../tokens/record.ts'
+import { currentOf, lastEnd } from '../tokens/versions.ts'
 import type { Action, ActionContext, RuleRotator } from './action.ts'
 import { workId } from './rotate-action.ts'
 import type { RuleSpec } from './rule-input.ts'
@@ -60,7 +60,7 @@ export class GenerateAction implements Action {
         else tally.fail(error)
       }
     }
-    return tally.result(rule.name, ['generated', 'running', 'stalled'], 'exists')
+    return tally.result(rule.name, ['generated', 'running', 'stalled', 'abandoned'], 'exists')
   }
 
   async #issue(
@@ -78,6 +78,6 @@ export class GenerateAction implements Action {
       actor,
       ...(reason !== undefined && { reason }),
     })
-    return rotation.status === 'done' ? 'generated' : rotation.status === 'stalled' ? 'stalled' : 'running'
+    return rotation.status === 'done' ? 'generated' : rotation.status
   }
 }

@@ -5,10 +5,10 @@ import { lengthPrefixed } from '../kernel/bytes.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
-import { NoRecipientError } from '../rotation/no-recipient-error.ts'
+import { NoRecipientError } from '../rotation/errors.ts'
 import type { TokenStore } from '../stores/token-store.ts'
-import { tokenKind } from '../tokens/record.ts'
-import { currentOf, dateOf } from '../tokens/versions.ts'
+import { dateOf, tokenKind } from '../tokens/record.ts'
+import { currentOf } from '../tokens/versions.ts'
 import type { Action, ActionContext, RuleRotateOptions, RuleRotator } from './action.ts'
 import type { RuleSpec } from './rule-input.ts'
 import { Tally } from './tally.ts'
@@ -47,6 +47,9 @@ export function checkRotationParams({ params }: RuleSpec, more: readonly string[
     throw new InvalidInputError('params.whenInGrace', 'is unknown', "use 'keep', 'refuse' or 'endOldest'")
   }
 }
+
+/** What a run counts of the rotations that it has begun: done, or how else they stand. */
+const STANDINGS: readonly string[] = ['rotated', 'running', 'stalled', 'abandoned', 'rolled_back']
 
 /** Rotates the tokens that a rule names, one after the other. */
 export class RotateAction implements Action {
@@ -93,13 +96,13 @@ export class RotateAction implements Action {
         tally.fail(error)
       }
     }
-    return tally.result(rule.name, ['rotated', 'running', 'stalled'], 'no_match')
+    return tally.result(rule.name, STANDINGS, 'no_match')
   }
 
   /** Rotates one. Answers as what it counts. */
   async #rotate(
     service: string,
-    { rule, run, slot, attempt, now, params, actor, reason }: ActionContext,
+    { rule, run, slot, attempt, now, params, signal, actor, reason }: ActionContext,
   ): Promise<string> {
     const stored = await this.#store.find(tokenKind, 'service', [service])
     if (stored === undefined) throw new TokenNotFoundError(`of the service '${service}'`)
@@ -113,11 +116,12 @@ export class RotateAction implements Action {
         ...rotationParams(params),
         rotationId: workId('rot', run, stored.id),
         origin: { rule: rule.name, slot },
+        signal,
         actor,
         ...(reason !== undefined && { reason }),
       },
     )
     // One that is under way or stalled is the Rotator's now: it goes on with it, and tells when it can't.
-    return rotation.status === 'done' ? 'rotated' : rotation.status === 'stalled' ? 'stalled' : 'running'
+    return rotation.status === 'done' ? 'rotated' : rotation.status
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import { abbreviated, codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
+import { withTimeLimit } from '../kernel/time-limit.ts'
 import type { OutboxEvent } from '../stores/outbox.ts'
 
 /** An event as a durable subscriber gets it: at least once, in order per token. */
@@ -52,11 +53,6 @@ export function checkSubscribers(subscribers: readonly Subscriber[] | undefined)
 /** What came of one delivery to one subscriber. */
 export type Delivery = { readonly ok: true } | { readonly ok: false; readonly code: string; readonly error: unknown }
 
-/** The error of a delivery that took too long. */
-class DeliveryTimeout extends Error {
-  readonly code = 'timeout'
-}
-
 /** Hands one event to one subscriber, and waits for it at most `timeout` ms. Never throws. */
 export async function deliver(
   subscriber: Subscriber,
@@ -65,24 +61,10 @@ export async function deliver(
   clock: Clock,
   timeout: number,
 ): Promise<Delivery> {
-  const abort = new AbortController()
-  let stop = (): void => {}
-  const late = new Promise<never>((_, reject) => {
-    const timer = clock.setTimer(timeout, () => {
-      const error = new DeliveryTimeout(`${subscriber.name} took longer than ${timeout} ms`)
-      abort.abort(error)
-      reject(error)
-    })
-    stop = () => timer.cancel()
-  })
   try {
-    const handled = (async () => subscriber.handler({ ...event, attempt, signal: abort.signal }))()
-    await Promise.race([handled, late])
+    await withTimeLimit(clock, timeout, (signal) => subscriber.handler({ ...event, attempt, signal }))
     return { ok: true }
   } catch (error) {
     return { ok: false, code: codeOf(error), error }
-  } finally {
-    stop()
-    late.catch(() => {})
   }
 }

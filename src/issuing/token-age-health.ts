@@ -4,8 +4,8 @@ import type { HealthSource } from '../kernel/health.ts'
 import type { Stored } from '../kernel/kind.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import { activityKind } from '../stores/usage-rows.ts'
-import { endOfToken, type TokenRecord, tokenKind } from '../tokens/record.ts'
-import { currentOf, dateOf, endOf } from '../tokens/versions.ts'
+import { dateOf, endOfToken, type TokenRecord, tokenKind } from '../tokens/record.ts'
+import { currentOf, endOf } from '../tokens/versions.ts'
 import type { IssuingEvents } from './events.ts'
 
 /** From when on a token is worth a word. */

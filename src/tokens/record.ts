@@ -3,7 +3,7 @@ import { type Kind, NEVER, type OrderKey } from '../kernel/kind.ts'
 import { digestKeys } from './digest.ts'
 import { internFormat, type TokenFormat } from './format.ts'
 import { internPolicy, type Policy } from './policy.ts'
-import { currentOf, dateOf, endOf, type Lifetime, lastEnd, nextHousekeeping, type Version } from './versions.ts'
+import { currentOf, endOf, type Lifetime, lastEnd, nextHousekeeping, type Version } from './versions.ts'
 
 /** A version of a token as it is stored: what proves it, never its text. */
 export interface TokenVersion extends Version {
@@ -13,6 +13,13 @@ export interface TokenVersion extends Version {
   readonly digests: { readonly [keyId: string]: string }
   /** The encrypted text, only of retrievable tokens. */
   readonly sealed?: string
+  /** The slot of the rule that it was made for, epoch ms; its age counts from there. */
+  readonly datedAt?: number
+}
+
+/** The instant from which a version's age counts, epoch ms: the slot of the rule that made it, else its making. */
+export function dateOf(version: TokenVersion): number {
+  return version.datedAt ?? version.createdAt
 }
 
 /** When and why something was done to a token. */
@@ -68,15 +75,16 @@ export interface TokenRecord {
  */
 export function newRecord(
   draft: Omit<TokenRecord, 'versions'>,
-  proof: Pick<TokenVersion, 'preview' | 'digests' | 'sealed'>,
+  proof: Pick<TokenVersion, 'preview' | 'digests' | 'sealed' | 'datedAt'>,
 ): TokenRecord {
   const { id, service, format, policy, createdAt, lifetime, about } = draft
-  const { preview, digests, sealed } = proof
+  const { preview, digests, sealed, datedAt } = proof
   const state = 'current'
   const versions: TokenVersion[] =
     sealed === undefined
       ? [{ n: 1, state, createdAt, preview, digests }]
       : [{ n: 1, state, createdAt, preview, digests, sealed }]
+  if (datedAt !== undefined) versions[0] = { ...(versions[0] as TokenVersion), datedAt }
   if (lifetime === undefined) {
     if (about === undefined) return { id, service, format, policy, createdAt, versions }
     return { id, service, format, policy, createdAt, about, versions }

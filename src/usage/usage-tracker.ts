@@ -3,6 +3,7 @@ import { type Duration, parseDuration } from '../kernel/duration.ts'
 import type { EventSink } from '../kernel/emitter.ts'
 import { codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
+import type { HealthSource } from '../kernel/health.ts'
 import type { Random } from '../kernel/random.ts'
 import { RisingIds } from '../kernel/rising-ids.ts'
 import type { Page, TokenStore } from '../stores/token-store.ts'
@@ -293,6 +294,14 @@ export class UsageTracker {
       droppedCalls: this.#droppedCalls,
       droppedRequests: this.#log.dropped,
     }
+  }
+
+  /** Degraded once calls were lost. */
+  health(): HealthSource {
+    const { droppedCalls, droppedRequests } = this.stats()
+    if (droppedCalls + droppedRequests === 0) return { status: 'healthy', reasons: [] }
+    const reason = `${droppedCalls} calls were not counted and ${droppedRequests} not logged since the start`
+    return { status: 'degraded', reasons: [reason] }
   }
 
   async #flush(): Promise<void> {

@@ -3,7 +3,7 @@ import { RuleEngine, type RuleEngineSettings } from '../../src/automation/rule-e
 import { type Clock, Emitter, MemoryTokenStore, type TokenEvents, type TokenStore } from '../../src/index.ts'
 import { Generator } from '../../src/issuing/generator.ts'
 import { Registry } from '../../src/issuing/registry.ts'
-import { NoRecipientError } from '../../src/rotation/no-recipient-error.ts'
+import { NoRecipientError } from '../../src/rotation/errors.ts'
 import { retryStale } from '../../src/stores/commit.ts'
 import { Foundation } from '../../src/stores/foundation.ts'
 import { activityId, activityKind } from '../../src/stores/usage-rows.ts'
@@ -81,13 +81,13 @@ export function fakeRotator(base: Foundation<TokenEvents>, generator: Generator,
     },
     async bulkRotate({ services, olderThan, batchId = '', ...options }) {
       log.batches.push(batchId)
-      const report = { rotated: 0, failed: [] as { code: string }[], skipped: [] as { code: string }[] }
+      const report = { omitted: 0, rotated: 0, failed: [] as { code: string }[], skipped: [] as { code: string }[] }
       const to = olderThan === undefined ? undefined : clock.now() - Number(olderThan) + 1
       const page = await store.list(tokenKind, { index: 'rotated', to, limit: 1000 })
       for (const { id, value } of page.items) {
         if (services !== undefined && !services.includes(value.service)) continue
         options.signal?.throwIfAborted()
-        if (log.nobody.has(value.service)) report.skipped.push({ code: 'ERR_NO_RECIPIENT' })
+        if (log.nobody.has(value.service)) report.skipped.push({ code: 'no_recipient' })
         else {
           await rotate({ id }, { ...options, rotationId: `${batchId}.${id}` })
           report.rotated += 1
