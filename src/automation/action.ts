@@ -58,6 +58,8 @@ export interface RotationStanding {
 
 /** What a bulk rotation tells. */
 export interface BulkOutcome {
+  /** Tokens of the selection. */
+  readonly total: number
   readonly rotated: number
   readonly failed: readonly { readonly code: string }[]
   readonly skipped: readonly { readonly code: string }[]

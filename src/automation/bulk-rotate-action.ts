@@ -4,7 +4,7 @@ import type { TokenStore } from '../stores/token-store.ts'
 import { activityKind } from '../stores/usage-rows.ts'
 import { tokenKind } from '../tokens/record.ts'
 import { currentOf } from '../tokens/versions.ts'
-import type { Action, ActionContext, RuleBulkOptions, RuleRotator } from './action.ts'
+import type { Action, ActionContext, BulkOutcome, RuleBulkOptions, RuleRotator } from './action.ts'
 import { checkRotationParams, rotationParams, workId } from './rotate-action.ts'
 import type { RuleSpec } from './rule-input.ts'
 import { Tally } from './tally.ts'
@@ -57,7 +57,7 @@ export class BulkRotateAction implements Action {
     for await (const selection of this.#selections(context)) {
       signal.throwIfAborted()
       const report = await this.#rotator.bulkRotate(this.#options(context, selection))
-      tally.add('rotated', report.rotated)
+      tally.add('rotated', rotatedBy(report, context.attempt))
       tally.add('skipped', report.skipped.length)
       tally.add('omitted', report.omitted)
       why ??= report.skipped[0]?.code
@@ -123,6 +123,14 @@ export class BulkRotateAction implements Action {
       if (cursor === undefined) return
     }
   }
+}
+
+/**
+ * How many tokens have a new version by a batch. What an attempt before this one has rotated, the batch finds done; whether it
+ * was counted depends on when that attempt died.
+ */
+function rotatedBy({ total, rotated, failed, skipped, omitted }: BulkOutcome, attempt: number): number {
+  return attempt === 1 ? rotated : Math.max(rotated, total - failed.length - skipped.length - omitted)
 }
 
 /** A batch takes an age of a second at least: below, all are old enough. */

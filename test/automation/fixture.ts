@@ -4,6 +4,7 @@ import { type Clock, Emitter, MemoryTokenStore, type TokenEvents, type TokenStor
 import { Generator } from '../../src/issuing/generator.ts'
 import { Registry } from '../../src/issuing/registry.ts'
 import { NoRecipientError } from '../../src/rotation/errors.ts'
+import { Rotator } from '../../src/rotation/rotator.ts'
 import { retryStale } from '../../src/stores/commit.ts'
 import { Foundation } from '../../src/stores/foundation.ts'
 import { activityId, activityKind } from '../../src/stores/usage-rows.ts'
@@ -81,12 +82,19 @@ export function fakeRotator(base: Foundation<TokenEvents>, generator: Generator,
     },
     async bulkRotate({ services, olderThan, batchId = '', ...options }) {
       log.batches.push(batchId)
-      const report = { omitted: 0, rotated: 0, failed: [] as { code: string }[], skipped: [] as { code: string }[] }
+      const report = {
+        total: 0,
+        omitted: 0,
+        rotated: 0,
+        failed: [] as { code: string }[],
+        skipped: [] as { code: string }[],
+      }
       const to = olderThan === undefined ? undefined : clock.now() - Number(olderThan) + 1
       const page = await store.list(tokenKind, { index: 'rotated', to, limit: 1000 })
       for (const { id, value } of page.items) {
         if (services !== undefined && !services.includes(value.service)) continue
         options.signal?.throwIfAborted()
+        report.total += 1
         if (log.nobody.has(value.service)) report.skipped.push({ code: 'no_recipient' })
         else {
           await rotate({ id }, { ...options, rotationId: `${batchId}.${id}` })
@@ -103,7 +111,7 @@ export function fakeRotator(base: Foundation<TokenEvents>, generator: Generator,
 export function instance(
   store: TokenStore,
   clock: Clock,
-  options: RuleEngineSettings & { readonly log?: Rotations; readonly flush?: () => Promise<void> } = {},
+  options: RuleEngineSettings & { readonly log?: Rotations } = {},
 ) {
   const { log = rotations(), ...settings } = options
   const emitter = new Emitter<TokenEvents>()
@@ -126,4 +134,16 @@ export function setUp(options: Parameters<typeof instance>[2] = {}, start = STAR
   const clock = fakeClock({ now: start })
   const store = new MemoryTokenStore({ clock })
   return { clock, store, ...instance(store, clock, options) }
+}
+
+/** As {@link instance}, with a Rotator as services have it, and a consumer of every new value. */
+export function realInstance(store: TokenStore, clock: Clock, settings: RuleEngineSettings = {}) {
+  const base = Foundation.of<TokenEvents>({ store, keys: KEYS, clock })
+  const published: string[] = []
+  const publish = ({ service }: { readonly service: string }) => void published.push(service)
+  const rotator = new Rotator({ foundation: base, rotation: { hooks: { '*': { publish } } } })
+  const generator = new Generator({ foundation: base })
+  const registry = new Registry({ foundation: base })
+  const rules = new RuleEngine({ ...settings, foundation: base, rotator, registry })
+  return { rules, rotator, generator, registry, published }
 }
