@@ -43,7 +43,6 @@ export {
   type AutomationErrorCode,
   RuleDisabledError,
   RuleExistsError,
-  RuleLeaseLostError,
   RuleNotFoundError,
   RulePartFailedError,
   RuleRunningError,

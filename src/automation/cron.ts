@@ -3,6 +3,8 @@ import { InvalidInputError } from '../kernel/errors.ts'
 
 /** The longest pattern, characters. */
 const MAX_PATTERN = 200
+/** The fields of a pattern. */
+const FIELDS = ['second', 'minute', 'hour', 'day of the month', 'month', 'day of the week']
 /** Compiled patterns that are kept. */
 const MAX_COMPILED = 500
 /** After the year 9999 there are no slots, epoch ms. */
@@ -64,18 +66,28 @@ export function checkCron(field: string, pattern: string, timezone: string, now:
       'write minute, hour, day of month, month and day of week, such as "0 3 * * 1"; seconds may stand before them',
     )
   }
-  const clean = fields.join(' ')
-  let first: number | undefined
-  try {
-    first = cronTimes(clean, timezone).next(now)
-  } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/^\w+: /, '').slice(0, 120) : 'no pattern'
-    throw new InvalidInputError(field, `is not a cron pattern (${why})`, 'write for example "0 3 * * 1"')
+  // What croner says of a pattern echoes it; what was put in the wrong place may be a secret.
+  const wrong = fields.findIndex((_, i) => !isReadable(fields.map((part, n) => (n === i ? part : '*')).join(' ')))
+  if (wrong >= 0) {
+    const which = FIELDS[wrong + FIELDS.length - fields.length]
+    throw new InvalidInputError(field, `can't be read as a cron pattern: its ${which}`, 'write for example "0 3 * * 1"')
   }
+  const clean = fields.join(' ')
+  const first = cronTimes(clean, timezone).next(now)
   if (first === undefined) {
     throw new InvalidInputError(field, 'names a time that never comes', 'look at its day and month')
   }
   return clean
+}
+
+/** Whether croner takes a pattern. */
+function isReadable(pattern: string): boolean {
+  try {
+    new Cron(pattern, { mode: '5-or-6-parts', paused: true })
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**

@@ -4,7 +4,6 @@ import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
 import type { Foundation, ToldEvent } from '../stores/foundation.ts'
 import type { Claimed, Holder } from './claims.ts'
 import { retryAfter } from './due.ts'
-import type { RuleLeaseLostError } from './errors.ts'
 import type { AutomationEvents, RunEvent } from './events.ts'
 import { type Pause, pausedRule, type RuleRecord, ruleKind } from './rule.ts'
 import { type Counts, type RunRecord, runKind, type SkipReason } from './run.ts'
@@ -17,8 +16,8 @@ export type Ending =
 
 type Told = ToldEvent<AutomationEvents, keyof AutomationEvents>
 
-/** The code that a run ends with whose instance was lost. */
-const LEASE_LOST: RuleLeaseLostError['code'] = 'ERR_RULE_LEASE_LOST'
+/** How a run ends whose instance was lost, where no attempt is left. */
+const LOST = { outcome: 'failed', code: 'ERR_RULE_LEASE_LOST', retry: false } as const satisfies Ending
 
 /**
  * Ends runs, and takes up those that wait or whose instance is gone. Every change names the revision of the run that was
@@ -83,36 +82,44 @@ export class Endings {
   }
 
   /**
-   * Takes up a run that is due and whose action this instance has: one that waits, or one whose lease is over.
+   * Takes up a run that is due: one that waits, or one whose lease is over.
    *
    * @param time - the store's time
-   * @returns `undefined` when there is nothing to do about it here
+   * @param actions - those of this instance
+   * @returns the run, if this instance has it now; `done` where it was ended or put off; `left` to those who have its action
    */
-  async takeUp(run: Stored<RunRecord>, time: number): Promise<Claimed | undefined> {
+  async takeUp(
+    run: Stored<RunRecord>,
+    time: number,
+    actions: ReadonlyMap<string, unknown>,
+  ): Promise<Claimed | 'done' | 'left'> {
     const rule = await this.#base.store.get(ruleKind, run.value.rule)
-    const { state, attempt, calledBy } = run.value
-    const barred = calledBy === undefined || rule === undefined ? barredBy(rule?.value) : undefined
-    if (state === 'running' && (rule === undefined || barred !== undefined || attempt >= rule.value.attempts)) {
-      await this.end(run, { outcome: 'failed', code: LEASE_LOST, retry: false })
-      return undefined
-    }
+    const { state, attempt, action } = run.value
+    const barred = barredBy(rule?.value, run.value)
     if (barred !== undefined) {
-      await this.end(run, { outcome: 'skipped', reason: barred, counts: {} })
-      return undefined
+      const ending = { outcome: 'skipped', reason: barred, counts: {} } as const
+      await this.end(run, state === 'running' ? LOST : ending)
+      return 'done'
     }
-    if (rule === undefined) return undefined
+    if (rule === undefined || !actions.has(action)) return 'left'
+    if (state === 'running' && attempt >= rule.value.attempts) {
+      await this.end(run, LOST)
+      return 'done'
+    }
     const taken = await this.#take(run, time)
-    if (taken === undefined) return undefined
-    if (state === 'running') this.#tellLost(run, time)
-    return { rule, run: taken }
+    return taken === undefined ? 'done' : { rule, run: taken }
   }
 
   async #take(run: Stored<RunRecord>, time: number): Promise<Stored<RunRecord> | undefined> {
     const { instance, lease } = this.#holder
-    const attempt = run.value.attempt + 1
+    const { state, attempt, rule } = run.value
+    const value: RunRecord = { ...run.value, state: 'running', attempt: attempt + 1, instance, wakeAt: time + lease }
+    const lost = { ...facts(run, time), code: LOST.code, retryAt: time }
+    const told: Told[] = state === 'running' ? [{ name: 'rule.failed', payload: lost, about: rule }] : []
     try {
-      return await this.#put(run, { ...run.value, state: 'running', attempt, instance, wakeAt: time + lease })
+      return await this.#write(run, value, [], told, [])
     } catch (error) {
+      if (error instanceof RunLost) return undefined
       if (!(error instanceof UniqueConflictError)) throw error
       // It is queued, and the run before it is under way still.
       await this.#put(run, { ...run.value, wakeAt: time + lease })
@@ -204,10 +211,6 @@ export class Endings {
     }
     return { id, revision: revision + 1, value }
   }
-
-  #tellLost(run: Stored<RunRecord>, time: number): void {
-    this.#base.events.emit('rule.failed', { ...facts(run, time), code: LEASE_LOST, retryAt: time })
-  }
 }
 
 type Failure = Extract<Ending, { outcome: 'failed' }>
@@ -227,8 +230,11 @@ export function afterEnding(rule: RuleRecord, ending: Ending, at: number): RuleR
   return pausedRule(failing, pause)
 }
 
-function barredBy(rule: RuleRecord | undefined): SkipReason | undefined {
+/** Why a run isn't to go on. One that was called for goes on though its rule is disabled or paused. */
+function barredBy(rule: RuleRecord | undefined, { action, calledBy }: RunRecord): SkipReason | undefined {
   if (rule === undefined) return 'removed'
+  if (rule.action !== action) return 'changed'
+  if (calledBy !== undefined) return undefined
   if (!rule.enabled) return 'disabled'
   return rule.paused === undefined ? undefined : 'paused'
 }

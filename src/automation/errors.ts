@@ -66,17 +66,6 @@ export class RuleTimeoutError extends TokenwrightError<'ERR_RULE_TIMEOUT'> {
   }
 }
 
-/** The instance that had a run didn't renew its lease: it died, or lost touch with the store. */
-export class RuleLeaseLostError extends TokenwrightError<'ERR_RULE_LEASE_LOST'> {
-  /** @param rule - its name */
-  constructor(rule: string) {
-    super('ERR_RULE_LEASE_LOST', `the instance that ran the rule '${rule}' lost its lease`, {
-      help: 'look at why it died; another instance goes on where attempts are left',
-      retryable: true,
-    })
-  }
-}
-
 /** Some of the tokens of a run failed; the others are done. */
 export class RulePartFailedError extends TokenwrightError<'ERR_RULE_PART_FAILED'> {
   /** What was done all the same. */

@@ -250,13 +250,14 @@ export class RuleEngine {
     const { force = false, ...rest } = checkFields('options', options, ['force', 'actor', 'reason']) as ExecuteOptions
     const by = checkAttribution(rest)
     await this.#base.ready()
-    return retryStale(async () => {
+    const { action, claimed } = await retryStale(async () => {
       const stored = await this.#rules.require(name)
-      const { enabled, paused, action } = stored.value
+      const { enabled, paused } = stored.value
       if (!force && (!enabled || paused !== undefined)) throw new RuleDisabledError(name, enabled)
-      const run = await this.#runner.call(stored, this.#knownAction(action), by)
-      return runView(run)
+      const action = this.#knownAction(stored.value.action)
+      return { action, claimed: await this.#runner.claim(stored, by) }
     })
+    return runView(await this.#runner.run(claimed, action, by))
   }
 
   /**

@@ -49,6 +49,7 @@ export class RuleRunner {
   readonly #claims: Claims
   readonly #endings: Endings
   readonly #quiet: Quiet
+  readonly #checks = new Set<Promise<unknown>>()
   readonly #attempts = new Map<Attempt, Promise<unknown>>()
   #stopped = false
   /** The next look for rules ahead of the clock, and for old runs; the store's time. */
@@ -79,22 +80,29 @@ export class RuleRunner {
    */
   check(now?: number): Promise<CheckReport> {
     if (this.#quiet.holds(now ?? this.#base.clock.now() + this.#quiet.offset) || this.#stopped) return IDLE
-    return this.#check(now)
+    const checking = this.#check(now)
+    this.#checks.add(checking)
+    const done = (): void => void this.#checks.delete(checking)
+    checking.then(done, done)
+    return checking
   }
 
   /**
-   * Runs a rule out of turn.
+   * Takes a run of a rule out of turn.
    *
    * @throws RuleRunningError; StaleRevisionError when the rule has changed
    */
-  async call(rule: Stored<RuleRecord>, action: Action, by: Attribution): Promise<Stored<RunRecord>> {
-    const { store } = this.#base
-    const time = await store.time()
-    const claimed = await this.#claims.called(rule, by, time)
+  async claim(rule: Stored<RuleRecord>, by: Attribution): Promise<Claimed> {
+    const claimed = await this.#claims.called(rule, by, await this.#base.store.time())
     this.#quiet.end()
-    const run = await this.#attempt(claimed, action, time, by)
+    return claimed
+  }
+
+  /** Makes the first attempt of a run that was taken so. Answers the run as it stands then. */
+  async run(claimed: Claimed, action: Action, by: Attribution): Promise<Stored<RunRecord>> {
+    const run = await this.#attempt(claimed, action, claimed.run.value.startedAt, by)
     // Broken off: as whoever has it now left it.
-    return run ?? (await store.get(runKind, claimed.run.id)) ?? claimed.run
+    return run ?? (await this.#base.store.get(runKind, claimed.run.id)) ?? claimed.run
   }
 
   /** Something has changed that the store doesn't tell of: an action was registered. */
@@ -108,7 +116,7 @@ export class RuleRunner {
     this.#stopListening()
     this.#quiet.close()
     for (const attempt of this.#attempts.keys()) attempt.stop()
-    await Promise.allSettled(this.#attempts.values())
+    await Promise.allSettled([...this.#attempts.values(), ...this.#checks])
   }
 
   async #check(now: number | undefined): Promise<CheckReport> {
@@ -130,11 +138,12 @@ export class RuleRunner {
   /** Runs that wait for an attempt, and those whose instance is gone. */
   async #takeUpRuns(time: number, work: Work): Promise<void> {
     const due = await dueRuns(this.#base.store, time)
-    const known = due.items.filter(({ value }) => this.#options.actions.has(value.action))
-    work.found += known.length
-    await this.#each(known, work, async (run) => {
-      const claimed = await this.#endings.takeUp(run, time)
-      if (claimed !== undefined) await this.#runClaimed(claimed, time, work)
+    const { actions } = this.#options
+    await this.#each(due.items, work, async (run) => {
+      const taken = await this.#endings.takeUp(run, time, actions)
+      if (taken === 'left') return
+      work.found += 1
+      if (taken !== 'done') await this.#runClaimed(taken, time, work)
     })
   }
 

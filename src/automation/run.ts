@@ -3,7 +3,7 @@ import { deepFreeze, type Kind, type Stored } from '../kernel/kind.ts'
 /**
  * Why a slot was skipped: the run before hadn't ended (`overlap`), no token met the conditions (`no_match`), it was too
  * late (`catch_up`), what it would make exists (`exists`), no new value would have reached anyone (`no_recipient`), or its rule was
- * `paused`, `disabled` or `removed` before its turn came. Registered actions may give reasons of their own.
+ * `paused`, `disabled`, `removed`, or `changed` to another action before its turn came. Registered actions may give reasons of their own.
  */
 export type SkipReason =
   | 'overlap'
@@ -14,6 +14,7 @@ export type SkipReason =
   | 'paused'
   | 'disabled'
   | 'removed'
+  | 'changed'
   | (string & {})
 
 /** What a run did, by what: `rotated`, `failed`, `removed` … */

@@ -613,6 +613,27 @@ describe('check', () => {
     expect((await rules.runs('disabled')).items).toMatchObject([{ outcome: 'skipped', reason: 'disabled', attempt: 1 }])
   })
 
+  it('a waiting run of an action that its rule has no more does not hold up the rule', async () => {
+    const { rules, clock, store, calls } = working()
+    const first = instance(store, clock)
+    first.rules.action('old', () => {
+      throw new Error('no')
+    })
+    first.rules.action('work', () => {})
+    await first.rules.create({ name: 'r', action: 'old', schedule: 'daily' })
+    await clock.advance(DAY)
+    await first.rules.check()
+    // The program is replaced by one that doesn't know that action, and has changed the rule.
+    await first.rules.close()
+    await rules.update('r', { action: 'work' })
+    await clock.advance('30s')
+    await rules.check()
+    expect((await rules.runs('r')).items).toMatchObject([{ outcome: 'skipped', reason: 'changed' }])
+    await clock.advance(DAY)
+    expect((await rules.check()).runs).toMatchObject([{ outcome: 'ok' }])
+    expect(calls).toHaveLength(1)
+  })
+
   it('keeps the last thousand runs of a rule, and those of 90 days', async () => {
     const { rules, clock } = working()
     await rules.create({ ...daily, schedule: { every: '1s' } })

@@ -85,6 +85,10 @@ describe('cron', () => {
       expect([cron, refusal({ cron }).field]).toEqual([cron, 'schedule.cron'])
     }
     expect(refusal({ cron: '* * * *' }).message).toContain('minute, hour, day of month')
+    // It names the field, and echoes nothing: what was put there may be a token.
+    expect(refusal({ cron: '0 sk_0123456789abcdef * * *' }).message).toContain('its hour;')
+    expect(refusal({ cron: '0 sk_0123456789abcdef * * *' }).message).not.toContain('sk_')
+    expect(refusal({ cron: '0 0 0 * 13 *' }).message).toContain('its month;')
   })
 
   it('refuses a day that never comes', () => {
