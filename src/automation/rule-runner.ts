@@ -1,3 +1,4 @@
+import { InvalidInputError } from '../kernel/errors.ts'
 import type { Stored } from '../kernel/kind.ts'
 import type { Attribution } from '../stores/commit.ts'
 import type { Foundation } from '../stores/foundation.ts'
@@ -120,15 +121,21 @@ export class RuleRunner {
   }
 
   async #check(now: number | undefined): Promise<CheckReport> {
+    if (now !== undefined && !Number.isFinite(now)) {
+      throw new InvalidInputError('now', 'is not an instant', 'give epoch milliseconds, or leave it out')
+    }
     await this.#base.ready()
     const { store } = this.#base
     const since = this.#quiet.mark()
     const time = await store.time()
     const at = now ?? time
     await this.#upkeep(at, time)
-    const work = new Work()
+    const { clock } = this.#base
+    const read = clock.monotonic()
+    // A lease counts from its claim, which may come long after this check began.
+    const work = new Work(() => time + Math.round(clock.monotonic() - read))
     await this.#takeUpRuns(time, work)
-    const unknown = await this.#runRules(at, time, work)
+    const unknown = await this.#runRules(at, work)
     if (work.found === 0) await this.#quiet.begin(since, at, time, time - this.#base.clock.now())
     else this.#quiet.end()
     if (work.failed) throw work.error
@@ -140,15 +147,15 @@ export class RuleRunner {
     const due = await dueRuns(this.#base.store, time)
     const { actions } = this.#options
     await this.#each(due.items, work, async (run) => {
-      const taken = await this.#endings.takeUp(run, time, actions)
+      const taken = await this.#endings.takeUp(run, work.time(), actions)
       if (taken === 'left') return
       work.found += 1
-      if (taken !== 'done') await this.#runClaimed(taken, time, work)
+      if (taken !== 'done') await this.#runClaimed(taken, work)
     })
   }
 
   /** Rules that are due. Answers how many of them have an action that isn't here. */
-  async #runRules(at: number, time: number, work: Work): Promise<number> {
+  async #runRules(at: number, work: Work): Promise<number> {
     let unknown = 0
     for (let cursor: string | undefined; ; ) {
       const page = await dueRules(this.#base.store, at, cursor)
@@ -156,19 +163,19 @@ export class RuleRunner {
       unknown += page.items.length - known.length
       work.found += known.length
       await this.#each(this.#turned(known), work, async (rule) => {
-        const claim = await this.#claims.slot(rule, at, time)
+        const claim = await this.#claims.slot(rule, at, work.time())
         if (claim === 'skipped') work.skipped += 1
-        else if (claim !== 'lost') await this.#runClaimed(claim, time, work)
+        else if (claim !== 'lost') await this.#runClaimed(claim, work)
       })
       cursor = page.cursor
       if (cursor === undefined || this.#stopped) return unknown
     }
   }
 
-  async #runClaimed(claimed: Claimed, time: number, work: Work): Promise<void> {
+  async #runClaimed(claimed: Claimed, work: Work): Promise<void> {
     const action = this.#options.actions.get(claimed.run.value.action)
     if (action === undefined) return
-    const run = await this.#attempt(claimed, action, time, { actor: claimed.run.value.calledBy })
+    const run = await this.#attempt(claimed, action, work.time(), { actor: claimed.run.value.calledBy })
     if (run !== undefined) work.runs.push(runView(run))
   }
 
@@ -232,11 +239,17 @@ export class RuleRunner {
 
 /** What one check has found and done so far. */
 class Work {
+  /** The store's time, as it goes on from when it was read. */
+  readonly time: () => number
   found = 0
   skipped = 0
   failed = false
   error: unknown
   readonly runs: RunView[] = []
+
+  constructor(time: () => number) {
+    this.time = time
+  }
 
   /** Keeps the first of what went wrong; the code of each is in its event or its run, if it got so far. */
   fail(error: unknown): void {

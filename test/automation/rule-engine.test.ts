@@ -523,6 +523,30 @@ describe('check', () => {
     expect((await rules.runs('r')).items).toHaveLength(1)
   })
 
+  it('a lease counts from the claim, however long the check has been at work by then', async () => {
+    const { rules, clock, store } = setUp({ concurrency: 1 })
+    const ends: (() => void)[] = []
+    const slow = () => new Promise<void>((resolve) => ends.push(resolve))
+    rules.action('slow', slow)
+    for (const name of ['a', 'b']) await rules.create({ name, action: 'slow', schedule: 'daily' })
+    const other = instance(store, clock)
+    other.rules.action('slow', slow)
+    await clock.advance(DAY)
+    const checked = rules.check()
+    await clock.advance('10m')
+    ends[0]?.()
+    await clock.advance('1s')
+    expect((await other.rules.check()).runs).toEqual([])
+    expect(ends).toHaveLength(2)
+    ends[1]?.()
+    await clock.advance('1s')
+    expect((await checked).runs.map(({ attempt, outcome }) => [attempt, outcome])).toEqual([
+      [1, 'ok'],
+      [1, 'ok'],
+    ])
+    await expect(rules.check(Number.NaN)).rejects.toMatchObject({ field: 'now' })
+  })
+
   it('an instance that lost its lease and comes back can not end the run', async () => {
     const { rules, clock, store, events } = setUp()
     const sleeping = fakeClock({ now: START })
