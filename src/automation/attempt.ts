@@ -30,6 +30,8 @@ export class Attempt {
   readonly #controller = new AbortController()
   #run: Stored<RunRecord>
   #broken: Broken | undefined
+  /** Whether the action has ended, or was left alone. */
+  #over = false
   #renewal: Timer | undefined
   #renewing: Promise<void> = Promise.resolve()
   /** When the lease was renewed last, monotonic ms. */
@@ -78,6 +80,7 @@ export class Attempt {
     }
     const ending = await this.#call(action, context)
     limit.cancel()
+    this.#over = true
     this.#renewal?.cancel()
     // A renewal that is under way moves the run's revision.
     await this.#renewing
@@ -149,7 +152,7 @@ export class Attempt {
       // The store may answer the next time, until the lease is over; the end of the run tells what is wrong with it.
       if (this.#clock.monotonic() - this.#renewedAt >= this.#lease) return this.#lose()
     }
-    if (this.#broken === undefined) this.#renewLater()
+    if (this.#broken === undefined && !this.#over) this.#renewLater()
   }
 
   #lose(): void {

@@ -151,7 +151,8 @@ export class Endings {
     ending: Ending,
     time: number,
   ): Promise<Stored<RunRecord>> {
-    const { wakeAt: _, code: __, ...rest } = run.value
+    // What the attempt before told of itself goes.
+    const { wakeAt: _, code: __, counts: ___, ...rest } = run.value
     const { outcome, counts } = ending
     const value: RunRecord = {
       ...rest,

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { ActionContext } from '../../src/automation/action.ts'
 import type { RuleInput } from '../../src/automation/rule-input.ts'
-import { InvalidInputError, StoreUnavailableError, TokenwrightError } from '../../src/index.ts'
+import {
+  InvalidInputError,
+  MemoryTokenStore,
+  RulePartFailedError,
+  StoreUnavailableError,
+  TokenwrightError,
+} from '../../src/index.ts'
 import { fakeClock } from '../../src/testing/index.ts'
 import { DAY, HOUR, instance, MINUTE, rotations, START, setUp } from './fixture.ts'
 
@@ -464,6 +470,62 @@ describe('check', () => {
     expect(await rules.get('f')).not.toHaveProperty('failures')
   })
 
+  it('what a failed attempt told is not left in a run that ended well', async () => {
+    const { rules, clock } = setUp()
+    rules.action('part', ({ rule, attempt }) => {
+      if (attempt === 1) throw new RulePartFailedError(rule.name, { done: 1, failed: 2 }, 'x', true)
+    })
+    await rules.create({ name: 'p', action: 'part', schedule: 'daily' })
+    expect(await rules.execute('p')).toMatchObject({ state: 'waiting', counts: { failed: 2 } })
+    await clock.advance('30s')
+    const [run] = (await rules.check()).runs
+    expect(run).toMatchObject({ outcome: 'ok', attempt: 2 })
+    expect(run).not.toHaveProperty('counts')
+    expect(run).not.toHaveProperty('code')
+  })
+
+  it('a renewal that is under way when the action ends is waited for, and is the last', async () => {
+    const clock = fakeClock({ now: START })
+    const inner = new MemoryTokenStore({ clock })
+    let answer: (() => void) | undefined
+    let slow = false
+    // A store that takes its time to tell the time, when asked by a renewal.
+    const store = new Proxy(inner, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target)
+        if (name === 'time' && slow) {
+          return () =>
+            new Promise((resolve) => {
+              slow = false
+              answer = () => resolve(clock.now())
+            })
+        }
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const { rules } = instance(store, clock)
+    let end = (): void => {}
+    rules.action(
+      'work',
+      () =>
+        new Promise<void>((resolve) => {
+          end = resolve
+        }),
+    )
+    await rules.create(daily)
+    await clock.advance(DAY)
+    const checked = rules.check()
+    await clock.advance('19s')
+    slow = true
+    await clock.advance('1s')
+    expect(answer).toBeDefined()
+    end()
+    await clock.advance('1s')
+    answer?.()
+    expect((await checked).runs).toMatchObject([{ outcome: 'ok' }])
+    expect(clock.pending()).toBe(0)
+  })
+
   it('an action that answers nonsense has failed', async () => {
     const { rules } = setUp()
     for (const [i, answer] of [
@@ -583,6 +645,29 @@ describe('check', () => {
     expect((await second).runs).toMatchObject([{ attempt: 2, outcome: 'ok' }])
     expect(events.of('rule.executed')).toHaveLength(1)
     expect(events.of('rule.failed')).toMatchObject([{ code: 'ERR_RULE_LEASE_LOST', attempt: 1 }])
+  })
+
+  it('nor can one that has not noticed yet', async () => {
+    const { rules, clock, store } = setUp()
+    const first = instance(store, fakeClock({ now: START }))
+    let wake = (): void => {}
+    first.rules.action(
+      'slow',
+      () =>
+        new Promise<void>((resolve) => {
+          wake = resolve
+        }),
+    )
+    await first.rules.create({ name: 'r', action: 'slow', schedule: 'daily' })
+    rules.action('slow', () => ({ counts: { second: 1 } }))
+    await clock.advance(DAY)
+    const checked = first.rules.check(clock.now())
+    await clock.advance('61s')
+    expect((await rules.check()).runs).toMatchObject([{ attempt: 2, outcome: 'ok' }])
+    wake()
+    expect((await checked).runs).toEqual([])
+    expect(first.events.of('rule.executed')).toEqual([])
+    expect((await rules.runs('r')).items).toMatchObject([{ attempt: 2, counts: { second: 1 } }])
   })
 
   it('a run whose instances all die has failed at last', async () => {
