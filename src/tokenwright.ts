@@ -1,5 +1,6 @@
 import type { RateLimiter } from './access/rate-limiter.ts'
 import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
+import { ruleKind } from './automation/rule.ts'
 import { RuleEngine, type RuleEngineSettings } from './automation/rule-engine.ts'
 import type { CheckReport } from './automation/rule-runner.ts'
 import { Scheduler } from './automation/scheduler.ts'
@@ -26,6 +27,8 @@ import {
 } from './issuing/registry.ts'
 import { TokenAgeHealth, type TokenAgesSettings } from './issuing/token-age-health.ts'
 import { type FailMode, Verifier } from './issuing/verifier.ts'
+import { AuditLog, type AuditSettings } from './journal/audit-log.ts'
+import { journalBaseKind } from './journal/journal-base.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Duration, parseDuration } from './kernel/duration.ts'
 import { Emitter } from './kernel/emitter.ts'
@@ -38,14 +41,14 @@ import type { RotationTick } from './rotation/rotation-turn.ts'
 import { type Rotated, type RotatedAgain, Rotator } from './rotation/rotator.ts'
 import type { RotationSettings } from './rotation/settings.ts'
 import type { ChangeChannel } from './stores/change-channel.ts'
-import { MAX_SKEW, measureSkew, storeHealth } from './stores/clock-skew.ts'
+import { ClockSkew } from './stores/clock-skew.ts'
 import type { Attribution } from './stores/commit.ts'
 import { Foundation } from './stores/foundation.ts'
 import type { Page, TokenStore } from './stores/token-store.ts'
 import type { FormatInput } from './tokens/format.ts'
 import type { KeyInput, KeyRing } from './tokens/key-ring.ts'
 import { KnownFormats } from './tokens/known-formats.ts'
-import { RETIRED_RETENTION } from './tokens/record.ts'
+import { RETIRED_RETENTION, tokenKind } from './tokens/record.ts'
 import type { TokenView } from './tokens/token-view.ts'
 import type { Verification, VerifyContext } from './tokens/verification.ts'
 import { type UsageOptions, UsageTracker } from './usage/usage-tracker.ts'
@@ -90,6 +93,8 @@ export interface TokenwrightOptions {
   readonly channel?: ChangeChannel | undefined
   /** What is done when tokens get new versions: hooks, time limits, patience. */
   readonly rotation?: RotationSettings | undefined
+  /** Checkpoints of the journal, and how long it is kept. */
+  readonly audit?: AuditSettings | undefined
   /** Durable subscribers, who get every event at least once. Give every instance on a store the same. Default none. */
   readonly onEvent?: readonly Subscriber[] | undefined
   /** How events are handed to durable subscribers. */
@@ -111,25 +116,13 @@ export interface TickReport {
 }
 
 const OPTIONS: readonly string[] = [
-  ...['store', 'keys', 'clock', 'random', 'events', 'scopes', 'formats', 'defaults', 'limiter', 'failMode'],
-  ...[
-    'usage',
-    'retention',
-    'ages',
-    'rules',
-    'tickInterval',
-    'cacheSize',
-    'maxStaleness',
-    'channel',
-    'rotation',
-    'onEvent',
-    'outbox',
-  ],
+  ...['store', 'keys', 'clock', 'random', 'events', 'scopes', 'formats', 'defaults', 'limiter', 'failMode', 'usage'],
+  ...['retention', 'ages', 'rules', 'tickInterval', 'cacheSize', 'maxStaleness', 'channel', 'rotation', 'audit'],
+  ...['onEvent', 'outbox'],
 ]
 const CLEANUP_EVERY = 3_600_000
-const SKEW_CHECK_EVERY = 600_000
-/** Journal entries linked in one turn, on stores that append them unsealed. */
-const SEALED_AT_ONCE = 2000
+/** The kinds whose every change is journaled. */
+const JOURNALED = [tokenKind, journalBaseKind, ruleKind]
 
 /**
  * The front door: makes the services, wires them together, and has a short cut to each of the usual calls.
@@ -155,15 +148,16 @@ export class Tokenwright {
   readonly rules: RuleEngine
   readonly scheduler: Scheduler
   readonly outbox: Outbox
+  readonly audit: AuditLog
   readonly #base: Foundation<TokenEvents>
   readonly #warnings: ExpiryWarnings
+  readonly #skew: ClockSkew
   readonly #retention: number | undefined
   readonly #health = new HealthSources()
   readonly #stopListening: () => void
   #nextCleanup = 0
   /** Whether the last turn found unsealed entries: then there mostly are more. */
   #sealing = false
-  #nextSkewCheck = 0
   #ticking: Promise<TickReport> | undefined
   #closing: Promise<void> | undefined
 
@@ -204,6 +198,7 @@ export class Tokenwright {
       flush: () => this.usage.flush(),
     })
     this.outbox = new Outbox({ foundation: base, subscribers, outbox: options.outbox })
+    this.audit = new AuditLog({ foundation: base, audit: options.audit, kinds: JOURNALED })
     this.#warnings = new ExpiryWarnings(base)
     const { retention = RETIRED_RETENTION } = options
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
@@ -214,12 +209,17 @@ export class Tokenwright {
       soon: () => this.#sealing,
     })
     this.#stopListening = clock.onJump((event) => events.emit('clock.jumped', event))
-    this.healthSource('store', () => storeHealth(store, clock))
-    this.healthSource('usage', () => this.usage.health())
-    this.healthSource('rules', () => this.rules.health())
+    this.#skew = new ClockSkew(store, clock, events)
     const ages = new TokenAgeHealth({ foundation: base, ages: options.ages })
-    this.healthSource('tokens', () => ages.health())
-    this.healthSource('outbox', () => this.#outboxHealth())
+    const parts = {
+      store: this.#skew,
+      usage: this.usage,
+      tokens: ages,
+      rules: this.rules,
+      outbox: this.outbox,
+      journal: this.audit,
+    }
+    for (const [name, part] of Object.entries(parts)) this.healthSource(name, () => part.health())
   }
 
   /**
@@ -334,7 +334,7 @@ export class Tokenwright {
     try {
       await this.usage.flush()
       while (this.verifier.addedDigests.size > 0) await this.verifier.addedDigests.flush()
-      while ((await this.#base.commits.seal(SEALED_AT_ONCE)) === SEALED_AT_ONCE);
+      while ((await this.audit.seal()) > 0);
     } finally {
       await this.#base.store.close()
     }
@@ -354,9 +354,9 @@ export class Tokenwright {
 
   async #tick(now: number): Promise<TickReport> {
     await this.usage.tick(now)
-    await this.#part('clock check', now, () => this.#checkSkew(now))
+    await this.#part('clock check', now, () => this.#skew.tick(now))
     await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
-    this.#sealing = ((await this.#part('sealing', now, () => this.#base.commits.seal(SEALED_AT_ONCE))) ?? 0) > 0
+    this.#sealing = ((await this.#part('journal', now, () => this.audit.tick(now))) ?? 0) > 0
     const warned = (await this.#part('expiry warnings', now, () => this.#warnings.tick(now))) ?? 0
     const rotations = await this.#part('rotations', now, () => this.rotator.tick())
     const cleanup = await this.#cleanup(now)
@@ -379,19 +379,5 @@ export class Tokenwright {
       this.events.emit('tick.failed', { part, code: codeOf(error), at })
       return undefined
     }
-  }
-
-  async #checkSkew(now: number): Promise<void> {
-    if (now < this.#nextSkewCheck) return
-    const offsetMs = await measureSkew(this.#base.store, this.clock)
-    this.#nextSkewCheck = now + SKEW_CHECK_EVERY
-    if (Math.abs(offsetMs) > MAX_SKEW) this.events.emit('clock.skewed', { offsetMs, at: now })
-  }
-
-  async #outboxHealth(): Promise<HealthSource> {
-    const dead = await this.outbox.deadLetters({ limit: 1000 })
-    if (dead.items.length === 0) return { status: 'healthy', reasons: [] }
-    const count = `${dead.items.length}${dead.cursor === undefined ? '' : ' or more'}`
-    return { status: 'degraded', reasons: [`${count} events were given up; see outbox.deadLetters()`] }
   }
 }
