@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { ActionContext } from '../../src/automation/action.ts'
 import type { RuleInput } from '../../src/automation/rule-input.ts'
 import {
+  type Commit,
   InvalidInputError,
   MemoryTokenStore,
   RulePartFailedError,
@@ -489,16 +490,18 @@ describe('check', () => {
     const inner = new MemoryTokenStore({ clock })
     let answer: (() => void) | undefined
     let slow = false
-    // A store that takes its time to tell the time, when asked by a renewal.
+    // A store that does a renewal at once, and takes its time to say so.
     const store = new Proxy(inner, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name, target)
-        if (name === 'time' && slow) {
-          return () =>
-            new Promise((resolve) => {
-              slow = false
-              answer = () => resolve(clock.now())
+        if (name === 'commit' && slow) {
+          return (commit: Commit) => {
+            slow = false
+            const result = target.commit(commit)
+            return new Promise((resolve) => {
+              answer = () => resolve(result)
             })
+          }
         }
         return typeof value === 'function' ? value.bind(target) : value
       },
@@ -785,6 +788,41 @@ describe('a store of which nothing is due', () => {
     await clock.advance('1h')
     await rules.check()
     expect(calls.map(({ rule }) => rule.name)).toEqual(['other'])
+  })
+
+  it('a host whose own time goes back asks again', async () => {
+    const { clock, store } = setUp()
+    // As a store does that other processes write to.
+    const shared = new Proxy(store, {
+      get(target, name) {
+        if (name === 'durability') return () => ({ ...target.durability(), multiProcess: true })
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const first = instance(shared, clock)
+    const other = instance(shared, clock)
+    const ran: string[] = []
+    for (const { rules } of [first, other]) rules.action('note', ({ rule }) => void ran.push(rule.name))
+    await first.rules.check(START + 10 * HOUR)
+    await other.rules.create({ name: 'r', action: 'note', schedule: { every: '1h' } })
+    await first.rules.check(START + HOUR)
+    expect(ran).toEqual(['r'])
+    // Others' rules are seen within maxStaleness, without a word from the store.
+    await other.rules.create({ name: 's', action: 'note', schedule: { every: '1s' } })
+    await clock.advance('2s')
+    await first.rules.check()
+    expect(ran).toEqual(['r', 's'])
+    await other.rules.disable('s')
+    await clock.advance('1s')
+    await first.rules.check()
+    await other.rules.create({ name: 't', action: 'note', schedule: { every: '1s' } })
+    await clock.advance('4s')
+    await first.rules.check()
+    expect(ran).toEqual(['r', 's'])
+    await clock.advance('1s')
+    await first.rules.check()
+    expect(ran).toEqual(['r', 's', 't'])
   })
 
   it('several instances on one store run each slot once (fact 21)', async () => {
