@@ -51,6 +51,8 @@ export interface ScopeCatalog {
   riskOfTool(tool: string): Risk | undefined
   /** The defined scopes, sorted. */
   readonly scopes: readonly string[]
+  /** The tools that scopes open, sorted. */
+  readonly tools: readonly string[]
   /** The meta scopes, sorted. */
   readonly meta: readonly string[]
 }
@@ -82,6 +84,7 @@ export function defineScopes(options: ScopeCatalogOptions): ScopeCatalog {
 
 class Catalog implements ScopeCatalog {
   readonly scopes: readonly string[]
+  readonly tools: readonly string[]
   readonly meta: readonly string[]
   readonly #risks = new Map<string, Risk>()
   /** By scope: all that it brings, itself included. */
@@ -112,6 +115,7 @@ class Catalog implements ScopeCatalog {
     for (const name of metas.keys()) this.#metas.set(name, this.#flatten(metas, name))
     this.scopes = Object.freeze([...this.#risks.keys()].sort())
     this.meta = Object.freeze([...metas.keys()].sort())
+    this.tools = Object.freeze([...this.#tools.keys()].sort())
     Object.freeze(this)
   }
 
