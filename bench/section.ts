@@ -8,6 +8,7 @@ import { memorySection } from './memory.ts'
 import { middlewareSection } from './middleware.ts'
 import { peersSection } from './peers.ts'
 import type { Report, Result } from './result.ts'
+import { rulesSection } from './rules.ts'
 import { verifySection } from './verify.ts'
 
 const RUNNERS: { readonly [section in Section]: (report: Report) => Promise<void> } = {
@@ -16,6 +17,7 @@ const RUNNERS: { readonly [section in Section]: (report: Report) => Promise<void
   limiter: limiterSection,
   memory: memorySection,
   'file-store': fileStoreSection,
+  rules: rulesSection,
   bulk: bulkSection,
   middleware: middlewareSection,
   imports: importsSection,
