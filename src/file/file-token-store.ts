@@ -5,7 +5,14 @@ import { InvalidInputError } from '../kernel/errors.ts'
 import { type AnyKind, deepFreeze, type Kind, type Stored } from '../kernel/kind.ts'
 import { type Random, systemRandom } from '../kernel/random.ts'
 import { checkCommit } from '../stores/check-commit.ts'
-import { checkJournalQuery, checkList, checkUniqueIndex, checkUsageQuery, cursorAt } from '../stores/check-query.ts'
+import {
+  checkIds,
+  checkJournalQuery,
+  checkList,
+  checkUniqueIndex,
+  checkUsageQuery,
+  cursorAt,
+} from '../stores/check-query.ts'
 import { StoreClosedError } from '../stores/errors.ts'
 import { EMPTY_HEAD, type JournalHead, type SealedEntry } from '../stores/journal-link.ts'
 import { eventKind } from '../stores/outbox.ts'
@@ -31,7 +38,7 @@ import { applyUsage, readUsage, USAGE_KINDS } from './file-usage.ts'
 import { type FileKind, KindRegistry } from './kind-registry.ts'
 import { openDatabase } from './open-database.ts'
 import { readJournal } from './read-journal.ts'
-import { scanRows } from './scan.ts'
+import { scanRow, scanRows } from './scan.ts'
 import type { SchemaStep } from './schema.ts'
 import { all, one, prepareStatements, type Statements, type StoredRow } from './statements.ts'
 
@@ -164,6 +171,17 @@ export class FileTokenStore implements TokenStore {
       const row = id.isWellFormed() ? one<StoredRow>(this.#sql.row, known.id, id) : undefined
       return row === undefined || row.gone === 1 ? undefined : (storedOf(known, row) as Stored<T>)
     })
+  }
+
+  rows(kind: AnyKind, ids: readonly string[]): readonly (ScanRow | undefined)[] {
+    checkIds(ids)
+    const rows = this.#read(kind, (known) =>
+      ids.map((id) => {
+        const row = id.isWellFormed() ? one<StoredRow>(this.#sql.row, known.id, id) : undefined
+        return row === undefined ? undefined : deepFreeze(scanRow(kind, row))
+      }),
+    )
+    return rows ?? ids.map(() => undefined)
   }
 
   find<T, U extends string>(kind: Kind<T, string, U>, index: U, keys: readonly string[]): Stored<T> | undefined {
