@@ -1,3 +1,5 @@
+import type { ArchiveErrorCode } from './backup/errors.ts'
+import type { BackupEvents } from './backup/events.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
 import type { ClockJumpedEvent } from './kernel/clock.ts'
@@ -26,7 +28,7 @@ export interface ClockSkewedEvent {
 }
 
 /** Every event that `tokens.events` emits, by its name. */
-export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents {
+export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents, BackupEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -40,4 +42,5 @@ export type ErrorCode =
   | IssuingErrorCode
   | RotationErrorCode
   | RedisErrorCode
+  | ArchiveErrorCode
   | 'ERR_FORMAT_CLASH'

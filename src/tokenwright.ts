@@ -1,6 +1,9 @@
 import type { RateLimiter } from './access/rate-limiter.ts'
 import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
 import { Scheduler } from './automation/scheduler.ts'
+import { CORE_KINDS } from './backup/archived-kind.ts'
+import type { BackupSettings } from './backup/backup-options.ts'
+import { Backups } from './backup/backups.ts'
 import type { TokenEvents } from './catalogue.ts'
 import type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 import { ExpiryWarnings } from './issuing/expiry-warnings.ts'
@@ -64,6 +67,8 @@ export interface TokenwrightOptions {
   readonly failMode?: FailMode | undefined
   /** What of the calls is written down. */
   readonly usage?: UsageOptions | undefined
+  /** Where archives are kept, how many, and what else they hold. */
+  readonly backups?: BackupSettings | undefined
   /** How long ended tokens stay before `tick()` removes them. Default 30 d; `false` = never by itself. */
   readonly retention?: Duration | false | undefined
   /** How often the scheduler ticks. Default 5 s. */
@@ -108,12 +113,15 @@ const OPTIONS = [
   'limiter',
   'failMode',
   'usage',
+  'backups',
   'retention',
   'tickInterval',
   'cacheSize',
   'maxStaleness',
   'channel',
 ]
+/** The kinds that archives hold: those of the core, then those of the rooms above it; a record's owner comes first. */
+const ARCHIVED_KINDS = [...CORE_KINDS]
 const CLEANUP_EVERY = 3_600_000
 const SKEW_CHECK_EVERY = 600_000
 /** Journal entries linked in one turn, on stores that append them unsealed. */
@@ -143,6 +151,7 @@ export class Tokenwright {
   readonly rotator: Rotator
   readonly keys: KeyManager
   readonly usage: UsageTracker
+  readonly backups: Backups
   readonly scheduler: Scheduler
   readonly #base: Foundation<TokenEvents>
   readonly #warnings: ExpiryWarnings
@@ -180,6 +189,8 @@ export class Tokenwright {
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
     this.rotator = new Rotator(shared)
     this.keys = new KeyManager({ foundation: base })
+    checkFields('backups', options.backups ?? {}, ['directory', 'keep', 'source', 'include'])
+    this.backups = new Backups({ ...options.backups, foundation: base, kinds: ARCHIVED_KINDS })
     this.#warnings = new ExpiryWarnings(base)
     const { retention = RETIRED_RETENTION } = options
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
