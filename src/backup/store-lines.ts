@@ -1,4 +1,5 @@
 import type { Kind } from '../kernel/kind.ts'
+import { nextTurn } from '../kernel/turn.ts'
 import type { ScanRow, TokenStore } from '../stores/token-store.ts'
 import type { UsagePoint } from '../stores/usage-rows.ts'
 import type { ArchiveLine } from './archive-lines.ts'
@@ -21,7 +22,11 @@ export async function* storeRows(
   kinds: readonly ArchivedKind[],
 ): AsyncGenerator<readonly ScanRow[]> {
   if (store.scan !== undefined) {
-    yield* store.scan(kinds.map(({ kind }) => kind))
+    for await (const page of store.scan(kinds.map(({ kind }) => kind))) {
+      yield page
+      // A store in this process answers without waiting: others have their turn here.
+      await nextTurn()
+    }
     return
   }
   for (const { kind, all } of kinds) {

@@ -6,7 +6,7 @@ import { openReader } from './open-database.ts'
 import { all, one, type StoredRow } from './statements.ts'
 
 /** How many rows a page of a scan has. */
-const PAGE = 500
+const PAGE = 25
 
 /** What a scan works on. */
 export interface ScanOptions {
