@@ -1,7 +1,7 @@
 import { readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
-import { InvalidInputError } from '../kernel/errors.ts'
+import { codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { type ArchiveAbout, readHead } from './archive-head.ts'
 import { bytesOf } from './archive-source.ts'
@@ -50,9 +50,9 @@ export async function prune(
   now: number,
 ): Promise<string[]> {
   const found: { readonly path: string; readonly createdAt: number }[] = []
-  for (const name of await readdir(folder)) {
-    if (!isArchiveName(name)) continue
-    const path = join(folder, name)
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (!entry.isFile() || !isArchiveName(entry.name)) continue
+    const path = join(folder, entry.name)
     const about = await aboutOf(path)
     if (about !== undefined && about.source === source) found.push({ path, createdAt: about.createdAt })
   }
@@ -60,8 +60,13 @@ export async function prune(
   const removed: string[] = []
   for (const [n, { path, createdAt }] of found.entries()) {
     if (n < last || now - createdAt < forMs) continue
-    await unlink(path)
-    removed.push(path)
+    await unlink(path).then(
+      () => removed.push(path),
+      (error: unknown) => {
+        // Another instance was faster.
+        if (codeOf(error) !== 'ENOENT') throw error
+      },
+    )
   }
   return removed
 }
