@@ -20,7 +20,7 @@ import { count, RestoreWriter } from './restore-writer.ts'
 import { storeRows } from './store-lines.ts'
 
 /** Records of one commit. With more, a store in this process would hold its event loop for too long. */
-const BATCH = 250
+const BATCH = 100
 
 /** Journal entries linked at a time. */
 const SEALED_AT_ONCE = 2000
