@@ -21,10 +21,15 @@ export interface ArchivedKind {
 
 /** What {@link archived} is told of a kind. */
 export interface ArchivedKindOptions<T, O extends string> {
+  /** The order index without partition in which every record stands: for stores that can't scan. */
   readonly all: O
+  /** The record that one of this kind hangs on: without it, it isn't restored. Its kind comes earlier in the list. */
   readonly owner?: (id: string) => { readonly kind: AnyKind; readonly id: string }
+  /** Whether a record has ended for good: one that hasn't is never put in its place. */
   readonly ended?: (value: T) => boolean
+  /** A record as it comes back when nothing is to start by itself, such as a rule, paused. */
   readonly atRest?: (value: T) => T
+  /** What its users call a record. */
   readonly label?: (value: T) => string
 }
 
