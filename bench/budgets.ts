@@ -5,6 +5,7 @@ export const SECTIONS = [
   'limiter',
   'memory',
   'file-store',
+  'bulk',
   'middleware',
   'imports',
   'peers',
@@ -159,6 +160,20 @@ export const CASES: readonly Case[] = [
     what: 'verify, file store, cold',
     unit: 'H',
     budget: { atMost: 12 },
+  },
+  {
+    id: 'bulk.speed',
+    section: 'bulk',
+    what: 'bulk rotation in the file store: how much faster than one at a time',
+    unit: 'x',
+    budget: { atLeast: 2 },
+  },
+  {
+    id: 'bulk.delay',
+    section: 'bulk',
+    what: 'bulk rotation in the file store: longest delay of the event loop',
+    unit: 'ms',
+    budget: { atMost: 50 },
   },
   {
     id: 'middleware.express',

@@ -1,4 +1,5 @@
 import { SECTIONS, type Section } from './budgets.ts'
+import { bulkSection } from './bulk.ts'
 import { fileStoreSection } from './file-store.ts'
 import { generateSection } from './generate.ts'
 import { importsSection } from './imports.ts'
@@ -15,6 +16,7 @@ const RUNNERS: { readonly [section in Section]: (report: Report) => Promise<void
   limiter: limiterSection,
   memory: memorySection,
   'file-store': fileStoreSection,
+  bulk: bulkSection,
   middleware: middlewareSection,
   imports: importsSection,
   peers: peersSection,

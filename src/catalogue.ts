@@ -1,12 +1,13 @@
 import type { ArchiveErrorCode } from './backup/errors.ts'
 import type { BackupEvents } from './backup/events.ts'
+import type { OutboxEvents } from './events/events.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
 import type { ClockJumpedEvent } from './kernel/clock.ts'
 import type { KernelErrorCode } from './kernel/errors.ts'
 import type { RedisErrorCode } from './redis/redis-rate-limiter.ts'
+import type { RotationErrorCode } from './rotation/errors.ts'
 import type { RotationEvents } from './rotation/events.ts'
-import type { RotationErrorCode } from './rotation/rotator.ts'
 import type { StoreErrorCode } from './stores/errors.ts'
 import type { KeyErrorCode } from './tokens/key-ring.ts'
 import type { UsageEvents } from './usage/usage-tracker.ts'
@@ -28,7 +29,7 @@ export interface ClockSkewedEvent {
 }
 
 /** Every event that `tokens.events` emits, by its name. */
-export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents, BackupEvents {
+export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents, OutboxEvents, BackupEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent

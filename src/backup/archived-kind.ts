@@ -7,10 +7,10 @@ import { tokenKind } from '../tokens/record.ts'
 /** A kind that goes into archives, and how its records come back. */
 export interface ArchivedKind {
   readonly kind: AnyKind
-  /** The order index without partition in which every record stands: for stores that can't scan. */
-  readonly all: string
+  /** Order indexes without partition that hold the records together: for stores that can't scan. */
+  readonly all: readonly string[]
   /** The record that one of this kind hangs on: without it, it isn't restored. Its kind comes earlier in the list. */
-  readonly owner: ((id: string) => { readonly kind: AnyKind; readonly id: string }) | undefined
+  readonly owner: ((id: string, value: unknown) => { readonly kind: AnyKind; readonly id: string }) | undefined
   /** Whether a record has ended for good: one that hasn't is never put in its place. */
   readonly ended: ((value: unknown) => boolean) | undefined
   /** A record as it comes back when nothing is to start by itself, such as a rule, paused. */
@@ -21,10 +21,10 @@ export interface ArchivedKind {
 
 /** What {@link archived} is told of a kind. */
 export interface ArchivedKindOptions<T, O extends string> {
-  /** The order index without partition in which every record stands: for stores that can't scan. */
-  readonly all: O
+  /** Order indexes without partition that hold the records together: for stores that can't scan. */
+  readonly all: readonly O[]
   /** The record that one of this kind hangs on: without it, it isn't restored. Its kind comes earlier in the list. */
-  readonly owner?: (id: string) => { readonly kind: AnyKind; readonly id: string }
+  readonly owner?: (id: string, value: T) => { readonly kind: AnyKind; readonly id: string }
   /** Whether a record has ended for good: one that hasn't is never put in its place. */
   readonly ended?: (value: T) => boolean
   /** A record as it comes back when nothing is to start by itself, such as a rule, paused. */
@@ -43,18 +43,18 @@ export function archived<T, O extends string, U extends string>(
 }
 
 /** The keys that a store has seen. In every archive, first: a restore compares them with the ring before it writes. */
-export const ARCHIVED_KEYS: ArchivedKind = archived(keyKind, { all: 'since' })
+export const ARCHIVED_KEYS: ArchivedKind = archived(keyKind, { all: ['since'] })
 
 /** The kinds of the core. Rooms above add theirs where the front door makes its list. */
 export const CORE_KINDS: readonly ArchivedKind[] = [
   archived(tokenKind, {
-    all: 'created',
+    all: ['created'],
     ended: (token) => token.revoked !== undefined,
     label: (token) => token.service,
   }),
   archived(activityKind, {
-    all: 'calls',
+    all: ['calls'],
     owner: (id) => ({ kind: tokenKind, id: id.slice(0, id.lastIndexOf('.')) }),
   }),
-  archived(quotaKind, { all: 'window', owner: (id) => ({ kind: tokenKind, id }) }),
+  archived(quotaKind, { all: ['window'], owner: (id) => ({ kind: tokenKind, id }) }),
 ]

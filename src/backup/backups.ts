@@ -56,6 +56,10 @@ export interface RestoreReport extends RestorePlan {
   readonly before?: string
 }
 
+const BACKUPS_FIELDS = [
+  ...['foundation', 'store', 'keys', 'clock', 'random', 'events', 'outbox'],
+  ...['kinds', 'directory', 'keep', 'source', 'include'],
+]
 const KEY_FIELDS = ['keys', 'passphrase']
 const PLAN_FIELDS = [...KEY_FIELDS, 'mode', 'rules']
 const RESTORE_FIELDS = [...PLAN_FIELDS, 'to', 'actor', 'reason']
@@ -81,7 +85,6 @@ export class Backups {
   readonly #base: Foundation<BackupEvents>
   readonly #settings: CheckedSettings
   readonly #kinds: readonly ArchivedKind[]
-  readonly #ids: RisingIds
   readonly #maker: BackupMaker
 
   /**
@@ -89,11 +92,12 @@ export class Backups {
    * @throws InvalidInputError for bad options
    */
   constructor(options: BackupsOptions) {
+    checkFields('options', options, BACKUPS_FIELDS)
     this.#base = Foundation.of(options)
     this.#settings = checkSettings(options)
     this.#kinds = [ARCHIVED_KEYS, ...(options.kinds ?? CORE_KINDS)]
-    this.#ids = new RisingIds(this.#base.random)
-    this.#maker = new BackupMaker(this.#base, this.#settings, this.#kinds, this.#ids)
+    const ids = new RisingIds(this.#base.random)
+    this.#maker = new BackupMaker(this.#base, this.#settings, this.#kinds, ids)
   }
 
   /**
@@ -179,7 +183,7 @@ export class Backups {
         ...(before?.file !== undefined && { before: before.file }),
       }
       const { archive, written, removed, refused } = report
-      this.#base.events.emit('store.restored', {
+      const told = {
         archive: archive.archive,
         mode,
         written,
@@ -189,7 +193,8 @@ export class Backups {
         at: this.#base.clock.now(),
         ...(by.actor !== undefined && { actor: by.actor }),
         ...(by.reason !== undefined && { reason: by.reason }),
-      })
+      }
+      await this.#base.write(by, [], [{ name: 'store.restored', payload: told, about: archive.archive }])
       return report
     })
   }
@@ -232,7 +237,7 @@ export class Backups {
     const key = checkKey('', { keys, passphrase }, ring)
     const file = await openSource(source)
     try {
-      const base = { store, commits, ids: this.#ids, ring, now: () => clock.now(), kinds: this.#kinds }
+      const base = { store, commits, ring, now: () => clock.now(), kinds: this.#kinds }
       return await work(new Restore({ ...base, ...checked, file, key }))
     } finally {
       await file.close()

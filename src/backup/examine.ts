@@ -59,24 +59,20 @@ export async function rowsAt(
 /** The ids of records whose owner isn't there. */
 async function findOrphans(
   store: TokenStore,
-  owner: (id: string) => { readonly kind: AnyKind; readonly id: string },
+  owner: NonNullable<ArchivedKind['owner']>,
   rows: readonly ScanRow[],
   willCome: Examination['willCome'],
 ): Promise<Set<string>> {
-  const owners = rows.map(({ id }) => owner(id))
+  const owned = rows.flatMap((row) => ('value' in row ? [{ id: row.id, owner: owner(row.id, row.value) }] : []))
   const orphans = new Set<string>()
-  const first = owners[0]
+  const [first] = owned
   if (first === undefined) return orphans
-  const stand = await rowsAt(
-    store,
-    first.kind,
-    owners.map(({ id }) => id),
-  )
-  for (const [i, { id }] of rows.entries()) {
+  const ids = owned.map((each) => each.owner.id)
+  const stand = await rowsAt(store, first.owner.kind, ids)
+  for (const [i, each] of owned.entries()) {
     const stands = stand[i]
-    const { kind, id: ownerId } = owners[i] as { kind: AnyKind; id: string }
-    const there = stands === undefined ? willCome(kind.name, ownerId) : 'value' in stands
-    if (!there) orphans.add(id)
+    const there = stands === undefined ? willCome(each.owner.kind.name, each.owner.id) : 'value' in stands
+    if (!there) orphans.add(each.id)
   }
   return orphans
 }

@@ -1,5 +1,4 @@
 import type { Kind } from '../kernel/kind.ts'
-import type { RisingIds } from '../kernel/rising-ids.ts'
 import type { Commits } from '../stores/commit.ts'
 import type { JournalEntry, SealedEntry } from '../stores/journal-link.ts'
 import type { TokenStore } from '../stores/token-store.ts'
@@ -37,7 +36,6 @@ export const restoreKind: Kind<RestoreMark, 'at', never> = {
 export interface HistoryOptions {
   readonly store: TokenStore
   readonly commits: Commits
-  readonly ids: RisingIds
   readonly now: () => number
   readonly archive: string
   /** Only count. */
@@ -129,16 +127,16 @@ export class UsageRestore {
   async end(): Promise<void> {
     if (this.#state !== 'adding') return
     await this.#flush()
-    const { dry, archive } = this.#options
-    if (!dry) await this.#commit({ kind: restoreKind, id: archive, remove: true })
+    const { commits, dry, archive } = this.#options
+    if (!dry) await commits.put([{ kind: restoreKind, id: archive, remove: true }])
   }
 
   async #begin(): Promise<void> {
-    const { store, archive, dry, now } = this.#options
+    const { store, commits, archive, dry, now } = this.#options
     const begun = (await store.get(restoreKind, archive)) !== undefined
     const none = begun || (await store.usage({ limit: 1 })).length === 0
     this.#state = none ? 'adding' : 'leaving'
-    if (none && !begun && !dry) await this.#commit({ kind: restoreKind, id: archive, value: { at: now() } })
+    if (none && !begun && !dry) await commits.put([{ kind: restoreKind, id: archive, value: { at: now() } }])
   }
 
   async #flush(): Promise<void> {
@@ -155,12 +153,5 @@ export class UsageRestore {
         batch.map((row) => ({ ...row, version: 0 })),
       )
     this.#report.written += batch.length
-  }
-
-  async #commit(
-    write: { kind: typeof restoreKind; id: string } & ({ value: RestoreMark } | { remove: true }),
-  ): Promise<void> {
-    const { store, ids, now } = this.#options
-    await store.commit({ id: ids.next(now()), expect: [], write: [write], journal: [] })
   }
 }

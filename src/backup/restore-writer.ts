@@ -1,8 +1,7 @@
 import { nextEpoch } from '../kernel/kind.ts'
-import type { RisingIds } from '../kernel/rising-ids.ts'
-import type { Attribution, Change, Commits } from '../stores/commit.ts'
+import type { Attribution, Change, Commits, Row } from '../stores/commit.ts'
 import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
-import type { Expectation, ScanRow, TokenStore, Write } from '../stores/token-store.ts'
+import type { ScanRow } from '../stores/token-store.ts'
 import type { ArchivedKind } from './archived-kind.ts'
 import { type Examination, type Examined, examine } from './examine.ts'
 import { graveOf } from './judge.ts'
@@ -13,9 +12,7 @@ const ATTEMPTS = 10
 
 /** What a {@link RestoreWriter} needs. */
 export interface RestoreWriterOptions {
-  readonly store: TokenStore
   readonly commits: Commits
-  readonly ids: RisingIds
   readonly now: () => number
   readonly by: Attribution
   /** The archive's id: every entry of the journal tells it. */
@@ -30,7 +27,7 @@ export interface RestoreWriterOptions {
 export class RestoreWriter {
   readonly #options: RestoreWriterOptions
 
-  /** @param options - the store and who restores */
+  /** @param options - how changes are made, and who restores */
   constructor(options: RestoreWriterOptions) {
     this.#options = options
   }
@@ -114,27 +111,23 @@ export class RestoreWriter {
   }
 
   async #commit(examined: readonly Examined[], removing: boolean): Promise<void> {
-    const { store, commits, ids, now, by, archive } = this.#options
-    const journaled = examined[0]?.of.kind.journaled === true
-    if (journaled) {
-      const changes = examined.map(({ of, row, revision, fate, to }): Change => {
-        const action = `${of.kind.name}.${fate === 'remove' ? 'removed' : 'restored'}`
-        const makes = nextEpoch(revision, removing ? 0 : row.revision)
-        return { kind: of.kind, id: row.id, revision, makes, to: to as Change['to'], action, detail: { archive } }
-      })
-      await commits.write(by, changes)
-      return
-    }
-    const expect: Expectation[] = []
-    const write: Write[] = []
-    for (const { of, row, revision, to } of examined) {
+    const { commits, by, archive } = this.#options
+    const changes: Change[] = []
+    const rows: Row[] = []
+    for (const { of, row, revision, fate, to } of examined) {
       const { kind } = of
-      expect.push({ kind, id: row.id, revision })
-      const made = { revision: nextEpoch(revision, row.revision) }
-      if (removing) write.push({ kind, id: row.id, remove: true })
-      else if (to !== undefined) write.push({ kind, id: row.id, ...to, ...made })
+      if (to === undefined) continue
+      const made = nextEpoch(revision, removing ? 0 : row.revision)
+      if (kind.journaled) {
+        const action = `${kind.name}.${fate === 'remove' ? 'removed' : 'restored'}`
+        changes.push({ kind, id: row.id, revision, makes: made, to, action, detail: { archive } })
+      } else if (removing) {
+        rows.push({ kind, id: row.id, remove: true, expected: revision })
+      } else {
+        rows.push({ kind, id: row.id, ...to, revision: made, expected: revision })
+      }
     }
-    await store.commit({ id: ids.next(now()), expect, write, journal: [] })
+    await commits.write(by, changes, rows)
   }
 }
 

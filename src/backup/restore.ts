@@ -1,4 +1,3 @@
-import type { RisingIds } from '../kernel/rising-ids.ts'
 import type { Attribution, Commits } from '../stores/commit.ts'
 import { keyKind } from '../stores/key-check.ts'
 import type { ScanRow, TokenStore } from '../stores/token-store.ts'
@@ -29,7 +28,6 @@ const SEALED_AT_ONCE = 2000
 export interface RestoreJob {
   readonly store: TokenStore
   readonly commits: Commits
-  readonly ids: RisingIds
   readonly ring: KeyRing
   readonly now: () => number
   readonly kinds: readonly ArchivedKind[]
@@ -104,9 +102,9 @@ export class Restore {
 
   /** Does it. To be called after {@link Restore.plan}, which authenticates the archive. */
   async run(): Promise<RestoreOutcome> {
-    const { store, commits, ids, now, by, mode, atRest } = this.#job
+    const { store, commits, now, by, mode, atRest } = this.#job
     const history = await this.#history(false)
-    const writer = new RestoreWriter({ store, commits, ids, now, by, archive: this.#known.archive })
+    const writer = new RestoreWriter({ commits, now, by, archive: this.#known.archive })
     const tally = new RestoreTally()
     for await (const { of, rows } of this.#lost()) await writer.remove(of, rows, tally)
     const how: Examination = { store, mode, atRest, willCome: () => false }
@@ -206,11 +204,11 @@ export class Restore {
 
   /** Restores journal and usage, or counts what would be restored. */
   async #history(dry: boolean): Promise<Pick<RestoreOutcome, 'journal' | 'usage'>> {
-    const { store, commits, ids, now } = this.#job
+    const { store, commits, now } = this.#job
     const { includes, archive } = this.#known
     if (includes.length === 0) return { journal: undefined, usage: undefined }
     if (!dry) while ((await commits.seal(SEALED_AT_ONCE)) === SEALED_AT_ONCE);
-    const options: HistoryOptions = { store, commits, ids, now, archive, dry }
+    const options: HistoryOptions = { store, commits, now, archive, dry }
     const journal = new JournalRestore(options)
     const usage = new UsageRestore(options)
     for await (const page of this.#lines()) {

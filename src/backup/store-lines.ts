@@ -29,9 +29,10 @@ export async function* storeRows(
     }
     return
   }
-  for (const { kind, all } of kinds) {
+  const listings = kinds.flatMap(({ kind, all }) => all.map((index) => ({ kind, index })))
+  for (const { kind, index } of listings) {
     for (let cursor: string | undefined; ; ) {
-      const page = await store.list(kind as Kind<unknown>, { index: all, limit: PAGE, cursor })
+      const page = await store.list(kind as Kind<unknown>, { index, limit: PAGE, cursor })
       if (page.items.length > 0)
         yield page.items.map(({ id, revision, value }) => ({ kind: kind.name, id, revision, value }))
       cursor = page.cursor

@@ -8,6 +8,11 @@ import { currentOf, endOf, lastEnd, nextHousekeeping } from './versions.ts'
 
 export type { About, Mark, TokenLifetime, TokenRecord, TokenVersion } from './stored-token.ts'
 
+/** The instant from which a version's age counts, epoch ms: the slot of the rule that made it, else its making. */
+export function dateOf(version: TokenVersion): number {
+  return version.datedAt ?? version.createdAt
+}
+
 /** A version's digests stay known this long after its end, so that it answers `expired` or `revoked`, ms. */
 export const RETIRED_RETENTION = 30 * 86_400_000
 
@@ -17,15 +22,16 @@ export const RETIRED_RETENTION = 30 * 86_400_000
  */
 export function newRecord(
   draft: Omit<TokenRecord, 'versions'>,
-  proof: Pick<TokenVersion, 'preview' | 'digests' | 'sealed'>,
+  proof: Pick<TokenVersion, 'preview' | 'digests' | 'sealed' | 'datedAt'>,
 ): TokenRecord {
   const { id, service, format, policy, createdAt, lifetime, about } = draft
-  const { preview, digests, sealed } = proof
+  const { preview, digests, sealed, datedAt } = proof
   const state = 'current'
   const versions: TokenVersion[] =
     sealed === undefined
       ? [{ n: 1, state, createdAt, preview, digests }]
       : [{ n: 1, state, createdAt, preview, digests, sealed }]
+  if (datedAt !== undefined) versions[0] = { ...(versions[0] as TokenVersion), datedAt }
   if (lifetime === undefined) {
     if (about === undefined) return { id, service, format, policy, createdAt, versions }
     return { id, service, format, policy, createdAt, about, versions }
@@ -111,7 +117,7 @@ export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
   },
   order: {
     created: (token) => ({ at: token.createdAt }),
-    rotated: (token) => (token.revoked === undefined ? { at: currentOf(token.versions).createdAt } : undefined),
+    rotated: (token) => (token.revoked === undefined ? { at: dateOf(currentOf(token.versions)) } : undefined),
     ends: (token) =>
       token.revoked === undefined ? finite(endOf(currentOf(token.versions), token.lifetime)) : undefined,
     warning: (token) => {

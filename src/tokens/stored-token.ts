@@ -11,6 +11,8 @@ export interface TokenVersion extends Version {
   readonly digests: { readonly [keyId: string]: string }
   /** The encrypted text, only of retrievable tokens. */
   readonly sealed?: string
+  /** The slot of the rule that it was made for, epoch ms; its age counts from there. */
+  readonly datedAt?: number
 }
 
 /** When and why something was done to a token. */

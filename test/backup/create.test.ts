@@ -227,7 +227,7 @@ describe('retention', () => {
 
 describe('one point in time', () => {
   const restored = { ...accountKind, merge: (_here: Account | undefined, theirs: Account) => theirs }
-  const kinds = [archived(restored, { all: 'rank' })]
+  const kinds = [archived(restored, { all: ['rank'] })]
   const keys = 'a-ring-0123456789-abcdefghijklmnopqrstuvwxyz'
   const put = (id: string, rank: number) =>
     draft([{ kind: accountKind, id, revision: 0, value: { name: id, keys: [], rank } }])
@@ -354,7 +354,7 @@ describe('bad input', () => {
       ['keep', () => setUp({ backups: { directory: files.folder, keep: {} } })],
       ['keep.for', () => setUp({ backups: { directory: files.folder, keep: { for: 'soon' as '1d' } } })],
       ['source', () => setUp({ backups: { source: '' } })],
-      ['backups', () => setUp({ backups: { folder: 'x' } as object })],
+      ['options', () => setUp({ backups: { folder: 'x' } as object })],
     ]
     for (const [field, call] of calls) {
       let refused: unknown

@@ -407,7 +407,7 @@ describe('kinds', () => {
     merge: (here, theirs, prefer) => (here === undefined || prefer === 'archived' ? theirs : undefined),
   }
   const plans = archived(planKind, {
-    all: 'all',
+    all: ['all'],
     atRest: (plan) => ({ ...plan, enabled: false, pausedBy: 'restore' }),
   })
   const keys = 'a-ring-0123456789-abcdefghijklmnopqrstuvwxyz'
@@ -446,7 +446,7 @@ describe('kinds', () => {
       message: expect.stringContaining("'test_plan'"),
     })
     expect(await without.backups.verify(file)).toMatchObject({ counts: { records: { test_plan: 1 } } })
-    const newer = archived({ ...planKind, schema: 2 }, { all: 'all' })
+    const newer = archived({ ...planKind, schema: 2 }, { all: ['all'] })
     const ahead = make(new MemoryTokenStore(), [newer])
     const made = await ahead.backups.create({ to: files.at('newer.twb') })
     await expect(make().backups.plan(made.file as string)).rejects.toMatchObject({
