@@ -10,6 +10,7 @@ import {
   type RestoreMode,
   type Tokenwright,
 } from '../../src/index.ts'
+import { rotationKind } from '../../src/rotation/rotation-record.ts'
 import { keyKind } from '../../src/stores/key-check.ts'
 import { activityId, activityKind } from '../../src/stores/usage-rows.ts'
 import { accountKind, draft } from '../../src/testing/store-suite/kit.ts'
@@ -99,6 +100,24 @@ describe('a restore into an empty store', () => {
       { archive, mode: 'merge', written: 2, removed: 0, refused: 0, actor: 'alice', reason: 'disk lost' },
     ])
     expect(other.events.names()).not.toContain('token.generated')
+  })
+
+  it('is told to durable subscribers, and brings the rotations of its tokens along', async () => {
+    const { tokens } = setUp({ rotation: { attempts: 1, hooks: { A: { publish: () => 'unknown' } } } })
+    await tokens.generate({ service: 'A' })
+    await tokens.generate({ service: 'B' })
+    const stuck = await tokens.rotate('A')
+    const done = await tokens.rotate('B')
+    const { file = '' } = await tokens.backups.create({ to: files.at('a.twb') })
+    const heard: string[] = []
+    const other = setUp({ onEvent: [{ name: 'audit', handler: (event) => void heard.push(event.name) }] })
+    await other.tokens.backups.restore(file)
+    await other.tokens.tick()
+    expect(heard).toEqual(['store.restored'])
+    expect(other.store.get(rotationKind, done.rotation.id)).toMatchObject({ value: { status: 'done' } })
+    // Its text is with consumers that this store knows nothing of.
+    expect(other.store.get(rotationKind, stuck.rotation.id)).toMatchObject({ value: { status: 'abandoned' } })
+    expect((await other.tokens.backups.restore(file)).written).toBe(0)
   })
 
   it('counts usage on: activity rows come back with their tokens', async () => {

@@ -102,7 +102,7 @@ describe('budgets', () => {
   it('has every case that a section reports, and no other', () => {
     const reported = new Set<string>()
     for (const [, id] of code.matchAll(
-      /['`]((?:verify|generate|limiter|memory|file|middleware|imports|peer)\.[\w.${}-]+)['`]/g,
+      /['`]((?:verify|generate|limiter|memory|file|bulk|backup|middleware|imports|peer)\.[\w.${}-]+)['`]/g,
     )) {
       reported.add(id as string)
     }
@@ -134,6 +134,10 @@ describe('budgets', () => {
       'file.verify.warm': { atMost: 1.2 },
       'file.verify.exact': { atMost: 2 },
       'file.verify.cold': { atMost: 12 },
+      'bulk.speed': { atLeast: 2 },
+      'bulk.delay': { atMost: 50 },
+      'backup.create.rss': { atMost: 150 },
+      'backup.restore.rss': { atMost: 150 },
       'middleware.express': { atMost: 3 },
       'middleware.fastify': { atMost: 3 },
       'imports.core': { atMost: 60 },
