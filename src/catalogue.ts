@@ -3,11 +3,14 @@ import type { BackupEvents } from './backup/events.ts'
 import type { OutboxEvents } from './events/events.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
+import type { JournalEvents } from './journal/events.ts'
+import type { JournalErrorCode } from './journal/retention.ts'
 import type { ClockJumpedEvent } from './kernel/clock.ts'
 import type { KernelErrorCode } from './kernel/errors.ts'
 import type { RedisErrorCode } from './redis/redis-rate-limiter.ts'
 import type { RotationErrorCode } from './rotation/errors.ts'
 import type { RotationEvents } from './rotation/events.ts'
+import type { ClockSkewedEvent } from './stores/clock-skew.ts'
 import type { StoreErrorCode } from './stores/errors.ts'
 import type { KeyErrorCode } from './tokens/key-ring.ts'
 import type { UsageEvents } from './usage/usage-tracker.ts'
@@ -21,15 +24,14 @@ export interface TickFailedEvent {
   readonly at: number
 }
 
-/** This process's clock and the store's are more than a minute apart: deadlines will not agree among processes. */
-export interface ClockSkewedEvent {
-  /** The store's time less this process's, ms. */
-  readonly offsetMs: number
-  readonly at: number
-}
-
 /** Every event that `tokens.events` emits, by its name. */
-export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents, OutboxEvents, BackupEvents {
+export interface TokenEvents
+  extends IssuingEvents,
+    RotationEvents,
+    UsageEvents,
+    OutboxEvents,
+    JournalEvents,
+    BackupEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -42,6 +44,7 @@ export type ErrorCode =
   | StoreErrorCode
   | IssuingErrorCode
   | RotationErrorCode
+  | JournalErrorCode
   | RedisErrorCode
   | ArchiveErrorCode
   | 'ERR_FORMAT_CLASH'

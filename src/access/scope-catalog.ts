@@ -1,13 +1,8 @@
 import { InvalidInputError } from '../kernel/errors.ts'
+import { RISKS, type Risk } from '../tokens/risk.ts'
 import { nearest } from './nearest.ts'
 import { grants, MAX_SCOPES, parseScope } from './scopes.ts'
 import { checkToolName } from './tools.ts'
-
-/** How much harm a scope or a tool can do. */
-export type Risk = 'low' | 'moderate' | 'high' | 'critical'
-
-/** The risks, lowest first. */
-export const RISKS: readonly Risk[] = Object.freeze(['low', 'moderate', 'high', 'critical'] as const)
 
 /** A scope as a catalogue describes it. */
 export interface ScopeDefinition {

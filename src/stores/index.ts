@@ -18,11 +18,13 @@ export { checkCommit, MAX_WRITES, revisionMade } from './check-commit.ts'
 export {
   checkIds,
   checkJournalQuery,
+  checkLimit,
   checkList,
   checkUniqueIndex,
   checkUsageQuery,
   cursorAt,
   MAX_PAGE,
+  MAX_SEALED,
   MAX_USAGE_PAGE,
   parseCursor,
 } from './check-query.ts'
