@@ -105,6 +105,7 @@ describe('journal and usage', () => {
         return rows.reduce((sum, { calls }) => sum + calls, 0)
       }
       expect(await total(store)).toBe(await total(origin))
+      expect(await tokens.audit.verify({ records: true })).toMatchObject({ ok: true, records: 700 })
       const again = await tokens.backups.restore(file)
       expect(again.journal).toEqual({ written: 0, identical: 701, leftOut: 0 })
       expect(again.usage).toEqual({ written: 0, identical: 0, leftOut: backup.counts.usage })

@@ -148,6 +148,7 @@ describe('a restore over other data', () => {
       const once = await allRows(store)
       const report = await tokens.backups.restore(file, { mode })
       expect([mode, report.written, report.removed]).toEqual([mode, 0, 0])
+      expect((await tokens.audit.verify({ records: true })).ok).toBe(true)
       expect(await allRows(store)).toEqual(once)
     }
   })
@@ -187,6 +188,7 @@ describe('a restore over other data', () => {
     await copy.tokens.update('A', { description: 'still in use' })
     const report = await copy.tokens.backups.restore(file)
     expect(fates(report.counts)).toEqual({ merged: 1, older_in_store: 1 })
+    expect(await copy.tokens.audit.verify({ records: true })).toMatchObject({ ok: true, records: 2 })
     expect(await copy.tokens.verify(token)).toMatchObject({ ok: false, code: 'revoked' })
     expect(await copy.tokens.verify(second.token)).toMatchObject({ ok: false, code: 'revoked' })
   })
