@@ -1,5 +1,7 @@
 import type { AutomationErrorCode } from './automation/errors.ts'
 import type { AutomationEvents } from './automation/events.ts'
+import type { ArchiveErrorCode } from './backup/errors.ts'
+import type { BackupEvents } from './backup/events.ts'
 import type { OutboxEvents } from './events/events.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
@@ -31,7 +33,8 @@ export interface TokenEvents
     AutomationEvents,
     UsageEvents,
     OutboxEvents,
-    JournalEvents {
+    JournalEvents,
+    BackupEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -47,4 +50,5 @@ export type ErrorCode =
   | AutomationErrorCode
   | JournalErrorCode
   | RedisErrorCode
+  | ArchiveErrorCode
   | 'ERR_FORMAT_CLASH'

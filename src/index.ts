@@ -83,6 +83,44 @@ export type {
   ScheduleInput,
 } from './automation/schedule.ts'
 export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
+export type { ArchiveAbout } from './backup/archive-head.ts'
+export type { ArchiveInfo, VerifiedArchive } from './backup/archive-info.ts'
+export type { ArchiveKey, NewArchiveKey } from './backup/archive-key.ts'
+export type { ArchiveCounts } from './backup/archive-lines.ts'
+export type { ArchiveSource } from './backup/archive-source.ts'
+export type { ArchiveTarget, Written } from './backup/archive-target.ts'
+export { type ArchivedKind, type ArchivedKindOptions, archived, CORE_KINDS } from './backup/archived-kind.ts'
+export type { Backup } from './backup/backup-maker.ts'
+export type {
+  BackupSettings,
+  BackupsOptions,
+  CreateBackupOptions,
+  IncludeInput,
+  PlanOptions,
+  RestoreOptions,
+  RewrapOptions,
+} from './backup/backup-options.ts'
+export { Backups, type RestorePlan, type RestoreReport } from './backup/backups.ts'
+export {
+  ArchiveCorruptError,
+  ArchiveError,
+  type ArchiveErrorCode,
+  ArchiveForeignError,
+  ArchiveIoError,
+  ArchiveKeyError,
+  ArchiveNewerError,
+  ArchiveTruncatedError,
+} from './backup/errors.ts'
+export type {
+  BackupCreatedEvent,
+  BackupEvents,
+  BackupPruneFailedEvent,
+  StoreRestoredEvent,
+} from './backup/events.ts'
+export type { HistoryReport } from './backup/history.ts'
+export type { Fate, RestoreMode } from './backup/judge.ts'
+export type { FateCounts, FateExample, FateExamples } from './backup/restore-tally.ts'
+export type { Keep } from './backup/retention.ts'
 export type { ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
 export type { DeadLetter } from './events/dead-letter.ts'
 export type { OutboxDeadEvent, OutboxEvents } from './events/events.ts'

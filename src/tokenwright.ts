@@ -1,9 +1,13 @@
 import type { RateLimiter } from './access/rate-limiter.ts'
 import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
+import { RULE_KINDS } from './automation/archived-kinds.ts'
 import { ruleKind } from './automation/rule.ts'
 import { RuleEngine, type RuleEngineSettings } from './automation/rule-engine.ts'
 import type { CheckReport } from './automation/rule-runner.ts'
 import { Scheduler } from './automation/scheduler.ts'
+import { CORE_KINDS } from './backup/archived-kind.ts'
+import type { BackupSettings } from './backup/backup-options.ts'
+import { Backups } from './backup/backups.ts'
 import type { TokenEvents } from './catalogue.ts'
 import { Outbox, type OutboxReport, type OutboxSettings } from './events/outbox.ts'
 import { checkSubscribers, type Subscriber } from './events/subscribers.ts'
@@ -36,6 +40,7 @@ import { codeOf } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
 import { type Health, type HealthSource, HealthSources } from './kernel/health.ts'
 import type { Random } from './kernel/random.ts'
+import { ROTATION_KINDS } from './rotation/archived-kinds.ts'
 import type { RotateOptions } from './rotation/rotate-options.ts'
 import type { RotationTick } from './rotation/rotation-turn.ts'
 import { type Rotated, type RotatedAgain, Rotator } from './rotation/rotator.ts'
@@ -77,6 +82,8 @@ export interface TokenwrightOptions {
   readonly failMode?: FailMode | undefined
   /** What of the calls is written down. */
   readonly usage?: UsageOptions | undefined
+  /** Where archives are kept, how many, and what else they hold. */
+  readonly backups?: BackupSettings | undefined
   /** How long ended tokens stay before `tick()` removes them. Default 30 d; `false` = never by itself. */
   readonly retention?: Duration | false | undefined
   /** From when on `health()` counts a token as old, expiring or unused. */
@@ -118,7 +125,7 @@ export interface TickReport {
 const OPTIONS: readonly string[] = [
   ...['store', 'keys', 'clock', 'random', 'events', 'scopes', 'formats', 'defaults', 'limiter', 'failMode', 'usage'],
   ...['retention', 'ages', 'rules', 'tickInterval', 'cacheSize', 'maxStaleness', 'channel', 'rotation', 'audit'],
-  ...['onEvent', 'outbox'],
+  ...['onEvent', 'outbox', 'backups'],
 ]
 const CLEANUP_EVERY = 3_600_000
 /** The kinds whose every change is journaled. */
@@ -146,6 +153,7 @@ export class Tokenwright {
   readonly keys: KeyManager
   readonly usage: UsageTracker
   readonly rules: RuleEngine
+  readonly backups: Backups
   readonly scheduler: Scheduler
   readonly outbox: Outbox
   readonly audit: AuditLog
@@ -190,11 +198,14 @@ export class Tokenwright {
     const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
     this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })
     this.keys = new KeyManager({ foundation: base })
+    const kinds = [...CORE_KINDS, ...ROTATION_KINDS, ...RULE_KINDS]
+    this.backups = new Backups({ ...options.backups, foundation: base, kinds })
     this.rules = new RuleEngine({
       ...options.rules,
       foundation: base,
       rotator: this.rotator,
       registry: this.registry,
+      backups: this.backups,
       flush: () => this.usage.flush(),
     })
     this.outbox = new Outbox({ foundation: base, subscribers, outbox: options.outbox })
