@@ -1,8 +1,8 @@
+import type { LimiterErrorCode } from './access/limiter-error.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
 import type { ClockJumpedEvent } from './kernel/clock.ts'
 import type { KernelErrorCode } from './kernel/errors.ts'
-import type { RedisErrorCode } from './redis/redis-rate-limiter.ts'
 import type { RotationEvents } from './rotation/events.ts'
 import type { RotationErrorCode } from './rotation/rotator.ts'
 import type { StoreErrorCode } from './stores/errors.ts'
@@ -39,5 +39,5 @@ export type ErrorCode =
   | StoreErrorCode
   | IssuingErrorCode
   | RotationErrorCode
-  | RedisErrorCode
+  | LimiterErrorCode
   | 'ERR_FORMAT_CLASH'

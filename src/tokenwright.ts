@@ -148,6 +148,7 @@ export class Tokenwright {
   readonly #warnings: ExpiryWarnings
   readonly #retention: number | undefined
   readonly #health = new Map<string, () => HealthSource | Promise<HealthSource>>()
+  readonly #limiter: RateLimiter | undefined
   readonly #stopListening: () => void
   #nextCleanup = 0
   #nextSkewCheck = 0
@@ -177,6 +178,7 @@ export class Tokenwright {
     this.generator = new Generator(shared)
     this.registry = new Registry(shared)
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
+    this.#limiter = limiter
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
     this.rotator = new Rotator(shared)
     this.keys = new KeyManager({ foundation: base })
@@ -299,7 +301,8 @@ export class Tokenwright {
   }
 
   /**
-   * Stops the scheduler, writes what is buffered, and closes the store. Concurrent and later calls share one closing.
+   * Stops the scheduler, writes what is buffered, and closes the store and a shared limiter. Concurrent and later calls
+   * share one closing.
    *
    * @throws StoreError when what is buffered can't be written; the store is closed all the same
    */
@@ -318,7 +321,11 @@ export class Tokenwright {
       while (this.verifier.addedDigests.size > 0) await this.verifier.addedDigests.flush()
       while ((await this.#base.commits.seal(SEALED_AT_ONCE)) === SEALED_AT_ONCE);
     } finally {
-      await this.#base.store.close()
+      try {
+        await this.#base.store.close()
+      } finally {
+        await this.#limiter?.close?.()
+      }
     }
   }
 

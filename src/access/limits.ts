@@ -44,9 +44,6 @@ export interface LimitsOptions {
   readonly onStoreFailure: (error: unknown) => void
 }
 
-/** Where the rate limits of a call were taken from, and so where they go back to. */
-type Taken = 'nowhere' | 'local' | Reservation
-
 const UNAVAILABLE: LimitRefusal = Object.freeze({ code: 'unavailable' })
 
 /** Rate limits and quota of a token, reserved all together or not at all. */
@@ -80,15 +77,11 @@ export class Limits {
   reserve(memo: TokenLimits, token: TokenRecord, cost: number, now: number): MaybePromise<LimitRefusal | undefined> {
     const { rateLimits, quota } = token.policy
     if (rateLimits !== undefined) {
-      if (this.#shared !== undefined) return this.#reserveShared(this.#shared, memo, token, rateLimits, cost)
-      const slot = this.#slot(memo, token.id, rateLimits, now)
-      if (!this.#local.reserveSlot(slot, rateLimits, cost, now)) {
-        return { code: 'rate_limited', retryAfterMs: this.#local.retryAfter(slot, rateLimits, cost, now) }
-      }
+      if (this.#shared !== undefined) return this.#reserveShared(this.#shared, memo, token, rateLimits, cost, now)
+      const refusal = this.#askLocal(memo, token.id, rateLimits, cost, now, true)
+      if (refusal !== undefined) return refusal
     }
-    return quota === undefined
-      ? undefined
-      : this.#reserveQuota(memo, token, cost, now, rateLimits === undefined ? 'nowhere' : 'local')
+    return quota === undefined ? undefined : this.#reserveQuota(memo, token, cost, now)
   }
 
   /** What is left of everything, as far as is known here. */
@@ -103,74 +96,111 @@ export class Limits {
     return states
   }
 
+  /**
+   * The quota first, then the shared limiter: what the quota's block has to take back costs nothing, a unit to give back
+   * over there would be a round trip, in which others are refused for its sake. A limit that would refuse is named
+   * before the quota all the same: without the quota the limiter is asked, and nothing is taken.
+   */
   async #reserveShared(
     limiter: RateLimiter,
     memo: TokenLimits,
     token: TokenRecord,
     limits: readonly RateLimit[],
     cost: number,
+    now: number,
   ): Promise<LimitRefusal | undefined> {
-    let taken: Taken = 'nowhere'
-    try {
-      const reservation = await limiter.reserve(token.id, limits, cost, memo)
-      memo.shared = reservation
-      if (!reservation.granted) return { code: 'rate_limited', retryAfterMs: reservation.retryAfterMs }
-      taken = reservation
-    } catch (error) {
-      this.#onLimiterFailure(error)
-      if (this.#failMode === 'closed') return UNAVAILABLE
-      memo.shared = undefined
-      if (this.#failMode === 'local') {
-        const now = this.#clock.now()
-        const slot = this.#slot(memo, token.id, limits, now)
-        if (!this.#local.reserveSlot(slot, limits, cost, now)) {
-          return { code: 'rate_limited', retryAfterMs: this.#local.retryAfter(slot, limits, cost, now) }
-        }
-        taken = 'local'
+    const { quota } = token.policy
+    const slot = quota === undefined ? undefined : this.#quotaSlot(memo, token)
+    let window: number | undefined
+    let lacking: 'quota_exceeded' | 'unavailable' | undefined
+    if (quota !== undefined && slot !== undefined) {
+      try {
+        const reserved = this.#quotas.reserve(slot, quota, cost, now)
+        window = reserved instanceof Promise ? await reserved : reserved
+        if (window === undefined) lacking = 'quota_exceeded'
+      } catch (error) {
+        this.#onStoreFailure(error)
+        lacking = 'unavailable'
       }
     }
-    return token.policy.quota === undefined
-      ? undefined
-      : this.#reserveQuota(memo, token, cost, this.#clock.now(), taken)
+    const refusal = await this.#askShared(limiter, memo, token.id, limits, cost, lacking === undefined)
+    if (refusal !== undefined) {
+      if (slot !== undefined && window !== undefined) this.#quotas.giveBack(slot, cost, window)
+      return refusal
+    }
+    if (lacking === 'unavailable') return UNAVAILABLE
+    return lacking === undefined ? undefined : this.#quotaRefusal(memo, token)
   }
 
-  /** The quota, after the rate limits passed; gives those back when it refuses. */
+  /** The shared limiter's word, or what the fail mode says instead. */
+  async #askShared(
+    limiter: RateLimiter,
+    memo: TokenLimits,
+    id: string,
+    limits: readonly RateLimit[],
+    cost: number,
+    take: boolean,
+  ): Promise<LimitRefusal | undefined> {
+    try {
+      const answer = await (take ? limiter.reserve(id, limits, cost, memo) : limiter.check(id, limits, cost, memo))
+      memo.shared = answer
+      return answer.granted ? undefined : { code: 'rate_limited', retryAfterMs: answer.retryAfterMs }
+    } catch (error) {
+      this.#onLimiterFailure(error)
+      memo.shared = undefined
+      if (this.#failMode === 'closed') return UNAVAILABLE
+      return this.#failMode === 'open' ? undefined : this.#askLocal(memo, id, limits, cost, this.#clock.now(), take)
+    }
+  }
+
+  /** This process's own limits. */
+  #askLocal(
+    memo: TokenLimits,
+    id: string,
+    limits: readonly RateLimit[],
+    cost: number,
+    now: number,
+    take: boolean,
+  ): LimitRefusal | undefined {
+    const slot = this.#slot(memo, id, limits, now)
+    if (take && this.#local.reserveSlot(slot, limits, cost, now)) return undefined
+    const retryAfterMs = this.#local.retryAfter(slot, limits, cost, now)
+    return retryAfterMs === 0 ? undefined : { code: 'rate_limited', retryAfterMs }
+  }
+
+  /** The quota, after this process's own limits passed; gives their units back when it refuses. */
   #reserveQuota(
     memo: TokenLimits,
     token: TokenRecord,
     cost: number,
     now: number,
-    taken: Taken,
   ): MaybePromise<LimitRefusal | undefined> {
-    const quota = token.policy.quota as Quota
-    const reserved = this.#quotas.reserve(this.#quotaSlot(memo, token), quota, cost, now)
-    if (reserved === true) return undefined
-    if (reserved === false) return this.#refuseQuota(memo, token, cost, taken)
+    const reserved = this.#quotas.reserve(this.#quotaSlot(memo, token), token.policy.quota as Quota, cost, now)
+    if (typeof reserved === 'number') return undefined
+    if (reserved === undefined) return this.#refuseQuota(memo, token, cost)
     return reserved.then(
-      (granted) => (granted ? undefined : this.#refuseQuota(memo, token, cost, taken)),
+      (window) => (window === undefined ? this.#refuseQuota(memo, token, cost) : undefined),
       (error: unknown) => {
-        this.#giveBack(memo, token, cost, taken)
+        this.#giveBackLocal(memo, token, cost)
         this.#onStoreFailure(error)
         return UNAVAILABLE
       },
     )
   }
 
-  #refuseQuota(memo: TokenLimits, token: TokenRecord, cost: number, taken: Taken): LimitRefusal {
-    this.#giveBack(memo, token, cost, taken)
+  #refuseQuota(memo: TokenLimits, token: TokenRecord, cost: number): LimitRefusal {
+    this.#giveBackLocal(memo, token, cost)
+    return this.#quotaRefusal(memo, token)
+  }
+
+  #quotaRefusal(memo: TokenLimits, token: TokenRecord): LimitRefusal {
     const { resetMs } = this.#quotas.state(this.#quotaSlot(memo, token), token.policy.quota as Quota, this.#clock.now())
     return { code: 'quota_exceeded', retryAfterMs: resetMs }
   }
 
-  #giveBack(memo: TokenLimits, token: TokenRecord, cost: number, taken: Taken): void {
-    if (taken === 'nowhere') return
-    if (taken === 'local') {
-      const { rateLimits } = token.policy
-      if (memo.limits !== undefined && rateLimits !== undefined) this.#local.giveBackSlot(memo.limits, rateLimits, cost)
-      return
-    }
-    const given = this.#shared?.giveBack(taken)
-    if (given instanceof Promise) given.catch(this.#onLimiterFailure)
+  #giveBackLocal(memo: TokenLimits, token: TokenRecord, cost: number): void {
+    const { rateLimits } = token.policy
+    if (memo.limits !== undefined && rateLimits !== undefined) this.#local.giveBackSlot(memo.limits, rateLimits, cost)
   }
 
   #slot(memo: TokenLimits, id: string, limits: readonly RateLimit[], now: number): LimitSlot {

@@ -89,25 +89,29 @@ export class QuotaBlocks {
   /**
    * Takes `cost` units, or none: a value while the block lasts, a promise when a new one is needed.
    *
-   * @returns whether the units were there
+   * @returns the window that they are of, for {@link QuotaBlocks.giveBack}; undefined = they aren't there
    */
-  reserve(slot: QuotaSlot, quota: Quota, cost: number, now: number): MaybePromise<boolean> {
+  reserve(slot: QuotaSlot, quota: Quota, cost: number, now: number): MaybePromise<number | undefined> {
     this.#turn(slot, quota, now)
     if (slot.left >= cost) {
       slot.left -= cost
       if (slot.left < blockSize(quota, 0) / 2 && slot.fetching === undefined && slot.granted < quota.limit) {
         this.#fetch(slot, quota, 0).catch(this.#onError)
       }
-      return true
+      return slot.window
     }
     // What others were granted never comes back within the window, so what is known here can only be too hopeful.
-    if (slot.left + quota.limit - slot.granted < cost) return false
+    if (slot.left + quota.limit - slot.granted < cost) return undefined
     return this.#reserveAfterFetch(slot, quota, cost)
   }
 
-  /** Gives units back that a refused call had taken. */
-  giveBack(slot: QuotaSlot, quota: Quota, cost: number, takenAt: number): void {
-    if (slot.window === windowStart(quota, slot.anchor, takenAt)) slot.left += cost
+  /**
+   * Gives units back that a refused call had taken. Those of a window that is over are gone with it.
+   *
+   * @param window - as {@link QuotaBlocks.reserve} answered
+   */
+  giveBack(slot: QuotaSlot, cost: number, window: number): void {
+    if (slot.window === window) slot.left += cost
   }
 
   /** What is left of a quota, as far as is known here. */
@@ -125,7 +129,7 @@ export class QuotaBlocks {
     }
   }
 
-  async #reserveAfterFetch(slot: QuotaSlot, quota: Quota, cost: number): Promise<boolean> {
+  async #reserveAfterFetch(slot: QuotaSlot, quota: Quota, cost: number): Promise<number | undefined> {
     for (;;) {
       // One fetch at a time for a token; whoever finds the block used up by others waits for the next.
       if (slot.fetching !== undefined) await slot.fetching
@@ -133,9 +137,9 @@ export class QuotaBlocks {
       this.#turn(slot, quota, this.#clock.now())
       if (slot.left >= cost) {
         slot.left -= cost
-        return true
+        return slot.window
       }
-      if (slot.left + quota.limit - slot.granted < cost) return false
+      if (slot.left + quota.limit - slot.granted < cost) return undefined
     }
   }
 
