@@ -30,7 +30,8 @@ export interface ConnectionsOptions {
 
 /**
  * The host's pool, with bounds on waiting and with repetition. Every statement that goes through {@link Connections.run}
- * can be repeated: it reads, or it knows by an id or by what it compares that it was done before.
+ * can be repeated: it reads, or it knows by an id or by what it compares that it was done before. One that can't says so
+ * (`once`), and is repeated only after the server undid it.
  */
 export class Connections {
   readonly #options: ConnectionsOptions
@@ -63,7 +64,8 @@ export class Connections {
         if (race && attempt >= RACES) throw new StoreBusyError(store, timeout - left)
         if (sent && isBroken(error)) unsettled = sqlState(error) ?? 'no answer'
         // A server that can't be reached is told at once, unless it has to say what became of a statement.
-        const again = race || (unsettled !== undefined && (isBroken(error) || !sent))
+        const ask = statement.once !== true && unsettled !== undefined && (isBroken(error) || !sent)
+        const again = race || ask
         if (!again || left <= 0) {
           if (sqlState(error)?.startsWith('TW') === true) throw error
           throw unsettled === undefined ? storeErrorOf(error, store, doing) : outcomeUnknown(store, doing, unsettled)

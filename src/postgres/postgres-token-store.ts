@@ -32,7 +32,7 @@ import { listValues } from './list-values.ts'
 import { migrate } from './migrate.ts'
 import type { Names } from './names.ts'
 import { type PgKind, reviveBody } from './pg-kind.ts'
-import type { PostgresPool } from './pool.ts'
+import { listenForErrors, type PostgresPool } from './pool.ts'
 import { changesOf, PostgresCommits } from './postgres-commit.ts'
 import { PostgresUsage } from './postgres-usage.ts'
 import { scanRows } from './scan.ts'
@@ -56,8 +56,7 @@ const MAX_SEALED = 10_000
  * import pg from 'pg'
  *
  * const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
- * const store = new PostgresTokenStore({ pool })
- * await store.migrate()
+ * const store = await PostgresTokenStore.open({ pool })
  * const tokens = new Tokenwright({ store, keys: process.env.TOKEN_KEY })
  * ```
  */
@@ -77,6 +76,24 @@ export class PostgresTokenStore implements TokenStore {
   #running = 0
   #idle: (() => void) | undefined
   #closing: Promise<void> | undefined
+
+  /**
+   * Makes a store and its tables: the constructor, then {@link PostgresTokenStore.migrate}.
+   *
+   * @param options - see {@link PostgresTokenStoreOptions}
+   * @throws InvalidInputError for an option that can't be used
+   * @throws StoreError `ERR_STORE_NEWER_SCHEMA`, `ERR_STORE_UNAVAILABLE`; the store is closed then
+   */
+  static async open(options: PostgresTokenStoreOptions): Promise<PostgresTokenStore> {
+    const store = new PostgresTokenStore(options)
+    try {
+      await store.migrate()
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+    return store
+  }
 
   /**
    * @param options - see {@link PostgresTokenStoreOptions}; nothing is connected before the first call
@@ -322,13 +339,3 @@ function storedOf<T>({ kind }: PgKind, { id, revision, body }: RecordRow): Store
 }
 
 function ignore(): void {}
-
-/** Pools that were listened to before. */
-const heard = new WeakSet<PostgresPool>()
-
-/** An idle connection that breaks concerns nobody; without a listener it would end the process. */
-function listenForErrors(pool: PostgresPool): void {
-  if (heard.has(pool)) return
-  heard.add(pool)
-  pool.on?.('error', ignore)
-}

@@ -7,6 +7,8 @@ export interface Statement {
   readonly text: string
   /** Whether it may take as long as it takes: steps of migrations, indexes made anew. */
   readonly unbounded?: boolean
+  /** Whether it is asked once only, as it would be done twice if it is asked again for want of an answer. */
+  readonly once?: boolean
 }
 
 /** A record or tombstone as a row. Numbers may come as texts: a bigint is one to `pg`. */
@@ -78,6 +80,7 @@ export function statementsOf(n: Names) {
         ) j ON true ORDER BY j.n`,
     },
     seal: { name: 'seal', text: `SELECT ${n.seal_1}($1) AS sealed` },
+    reserve: { name: 'reserve', text: `SELECT ${n.reserve_1}($1, $2, $3, $4, $5, $6) AS answer`, once: true },
     now: { name: 'now', text: `SELECT ${n.now_ms}() AS now` },
 
     kind: {
