@@ -52,7 +52,8 @@ const MAX_SLOTS = 100_000
 /**
  * Quotas that survive restarts without a write per call: units are taken from the store in blocks of
  * `max(1, floor(limit / 100), cost)`, the next one fetched when half of the last is used. Several processes share one
- * quota; each holds at most a block, and what one holds the others can't use.
+ * quota; each holds at most a block, and what one holds the others can't use. When a window begins is told by the store's
+ * clock, on which all agree.
  */
 export class QuotaBlocks {
   readonly #store: TokenStore
@@ -60,6 +61,8 @@ export class QuotaBlocks {
   readonly #ids: RisingIds
   readonly #onError: (error: unknown) => void
   readonly #slots = new Map<string, QuotaSlot>()
+  /** How far the store's clock is ahead of this process's, as of the last block, ms. */
+  #offset = 0
 
   /** @param options - store, time and randomness */
   constructor(options: QuotaOptions) {
@@ -125,7 +128,7 @@ export class QuotaBlocks {
       limit: quota.limit,
       per: quota.per,
       remaining,
-      resetMs: slot.window + quota.per - now,
+      resetMs: slot.window + quota.per - (now + this.#offset),
     }
   }
 
@@ -154,8 +157,13 @@ export class QuotaBlocks {
   async #fetchBlock(slot: QuotaSlot, quota: Quota, cost: number): Promise<void> {
     const id = slot.token
     for (;;) {
-      const window = slot.window
-      const stored = await this.#store.get(quotaKind, id)
+      const asked = this.#clock.now()
+      const [stored, time] = await Promise.all([this.#store.get(quotaKind, id), this.#store.time()])
+      this.#offset = Math.round(time - (asked + this.#clock.now()) / 2)
+      // One that begins in the future has begun: the store's clock was set back.
+      const began = stored !== undefined && stored.value.window > time ? stored.value.window : undefined
+      const window = began ?? windowStart(quota, slot.anchor, time)
+      if (slot.window !== window) startWindow(slot, window)
       const granted = stored !== undefined && stored.value.window === window ? stored.value.granted : 0
       const size = Math.min(blockSize(quota, cost - slot.left), quota.limit - granted)
       // Too little for this call: leave it to smaller ones.
@@ -185,13 +193,17 @@ export class QuotaBlocks {
   }
 
   #turn(slot: QuotaSlot, quota: Quota, now: number): void {
-    const window = windowStart(quota, slot.anchor, now)
+    const window = windowStart(quota, slot.anchor, now + this.#offset)
     // A window that has begun stays, even if the clock is set back.
     if (slot.window === window || slot.window > window) return
-    slot.window = window
-    slot.left = 0
-    slot.granted = 0
+    startWindow(slot, window)
   }
+}
+
+function startWindow(slot: QuotaSlot, window: number): void {
+  slot.window = window
+  slot.left = 0
+  slot.granted = 0
 }
 
 function blockSize(quota: Quota, needed: number): number {

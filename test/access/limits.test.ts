@@ -236,3 +236,53 @@ describe('a quota before a shared limiter', () => {
     )
   })
 })
+
+describe('a quota among clocks that are an hour apart', () => {
+  /** Two instances on one store, whose clock is a third one. */
+  function worlds(hereIs: number, thereIs: number) {
+    const clock = fakeClock({ now: START })
+    const store = new MemoryTokenStore({ clock })
+    const clocks = [fakeClock({ now: START + hereIs }), fakeClock({ now: START + thereIs })] as const
+    const [here, there] = clocks.map((own) =>
+      setUp({ store, keys: 'a secret for two clocks 0123456789 abcdef' }, own),
+    ) as [ReturnType<typeof setUp>, ReturnType<typeof setUp>]
+    const advance = async (ms: number) => {
+      for (const each of [clock, ...clocks]) await each.advance(ms)
+    }
+    return { here: here.tokens, there: there.tokens, advance }
+  }
+
+  it.each([
+    [0, HOUR],
+    [0, -HOUR],
+    [HOUR, -HOUR],
+  ])('grants each window once, by the store’s clock (%i and %i ms off)', async (hereIs, thereIs) => {
+    const { here, there, advance } = worlds(hereIs, thereIs)
+    const { token } = await here.generate({ service: 'A', quota: { limit: 10, per: '1h' } })
+    const passed = async () => {
+      let count = 0
+      for (let n = 0; n < 40; n++) if ((await (n % 2 ? here : there).verify(token)).ok) count += 1
+      return count
+    }
+    const early = await passed()
+    await advance(HOUR / 2)
+    const late = await passed()
+    // The windows count from the token's creation, by the clock of the instance that made it.
+    expect([early, late]).toEqual([10, 0])
+    await advance(HOUR / 2)
+    expect(await passed()).toBe(10)
+    const refused = await there.verify(token)
+    expect(refused).toMatchObject({ code: 'quota_exceeded', retryAfterMs: HOUR })
+  })
+
+  it('a block that is held is of use until the window ends, and not beyond', async () => {
+    const { here, there, advance } = worlds(0, HOUR)
+    const { token } = await here.generate({ service: 'A', quota: { limit: 1000, per: '1h' } })
+    for (let n = 0; n < 25; n++) expect((await there.verify(token)).ok).toBe(true)
+    const left = async () => (await there.verify(token, { cost: 0 })).limits?.[0]?.remaining
+    expect(await left()).toBe(975)
+    await advance(HOUR)
+    expect((await there.verify(token)).ok).toBe(true)
+    expect(await left()).toBe(999)
+  })
+})
