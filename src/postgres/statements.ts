@@ -7,8 +7,12 @@ export interface Statement {
   readonly text: string
   /** Whether it may take as long as it takes: steps of migrations, indexes made anew. */
   readonly unbounded?: boolean
-  /** Whether it is asked once only, as it would be done twice if it is asked again for want of an answer. */
-  readonly once?: boolean
+  /**
+   * What is done when the connection breaks before the answer comes. A read is asked again, unless nobody can be reached.
+   * `settle`: it may have been done, and knows that by itself; so it is asked again until there is an answer. `once`: it
+   * would be done twice, so it isn't asked again.
+   */
+  readonly broken?: 'settle' | 'once'
 }
 
 /** A record or tombstone as a row. Numbers may come as texts: a bigint is one to `pg`. */
@@ -57,9 +61,9 @@ export function statementsOf(n: Names) {
     },
     listUp: { name: 'list_up', text: listed('(at, id) > ($4, $5) AND at < $6', 'at, id') },
     listDown: { name: 'list_down', text: listed('(at, id) < ($4, $5) AND at >= $6', 'at DESC, id DESC') },
-    commit: { name: 'commit', text: `SELECT ${n.commit_1}($1) AS answer` },
-    addUsage: { name: 'add_usage', text: `SELECT ${n.add_usage_1}($1) AS answer` },
-    rollUsage: { name: 'roll_usage', text: `SELECT ${n.roll_usage_1}($1) AS answer` },
+    commit: { name: 'commit', text: `SELECT ${n.commit_1}($1) AS answer`, broken: 'settle' },
+    addUsage: { name: 'add_usage', text: `SELECT ${n.add_usage_1}($1) AS answer`, broken: 'settle' },
+    rollUsage: { name: 'roll_usage', text: `SELECT ${n.roll_usage_1}($1) AS answer`, broken: 'settle' },
     usageAll: {
       name: 'usage_all',
       text: usage('(hour, token, tool, outcome) > ($2, $3, $4, $5) AND hour < $6', 'hour, token, tool, outcome'),
@@ -79,8 +83,8 @@ export function statementsOf(n: Names) {
           SELECT n, body FROM ${n.journal} WHERE seq IS NULL ORDER BY n LIMIT $1
         ) j ON true ORDER BY j.n`,
     },
-    seal: { name: 'seal', text: `SELECT ${n.seal_1}($1) AS sealed` },
-    reserve: { name: 'reserve', text: `SELECT ${n.reserve_1}($1, $2, $3, $4, $5, $6) AS answer`, once: true },
+    seal: { name: 'seal', text: `SELECT ${n.seal_1}($1) AS sealed`, broken: 'settle' },
+    reserve: { name: 'reserve', text: `SELECT ${n.reserve_1}($1, $2, $3, $4, $5, $6) AS answer`, broken: 'once' },
     now: { name: 'now', text: `SELECT ${n.now_ms}() AS now` },
 
     kind: {
@@ -89,6 +93,7 @@ export function statementsOf(n: Names) {
         WHERE v.name = 'version'`,
     },
     enterKind: {
+      broken: 'settle',
       text: `WITH k AS (
           INSERT INTO ${n.kind} (name, schema, shape) VALUES ($1, $2, $3)
           ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id

@@ -5,9 +5,9 @@ import { InvalidInputError, LimiterUnavailableError } from '../../src/index.ts'
 import { fromPglite, PostgresRateLimiter, PostgresTokenStore } from '../../src/postgres/index.ts'
 import { namesOf } from '../../src/postgres/names.ts'
 import { sharedLimiterSuite } from '../access/shared-limiter-suite.ts'
+import { FaultyProxy } from '../faulty-proxy.ts'
 import { setUp } from '../issuing/fixture.ts'
-import { dropSchema, freshSchema, newPool, type Sql, there } from './database.ts'
-import { FaultyProxy } from './proxy.ts'
+import { dropSchema, freshSchema, newPool, SERVER, type Sql, there } from './database.ts'
 
 /** Sets the clock of a store, which is the server's, and holds it. */
 async function holdClock(sql: Sql, schema: string, now: number): Promise<void> {
@@ -129,7 +129,7 @@ describe.runIf(there)('a PostgresRateLimiter', () => {
   })
 
   it('a reservation whose answer was lost is not made twice', async () => {
-    const proxy = await FaultyProxy.start()
+    const proxy = await FaultyProxy.start(SERVER)
     const through = newPool({ host: '127.0.0.1', port: proxy.port, max: 2 })
     const limiter = new PostgresRateLimiter({ pool: through, schema })
     expect((await limiter.reserve('lost', limits, 1)).granted).toBe(true)
