@@ -43,7 +43,8 @@ export const REDIS_SERVER: string | undefined = program(
   PATH.map((folder) => join(folder, 'redis-server')),
 )
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens at. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }
@@ -52,7 +53,8 @@ async function freePort(): Promise<number> {
   return port
 }
 
-async function answers(port: number): Promise<void> {
+/** Resolves when somebody listens at a port of this machine. */
+export async function answers(port: number): Promise<void> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const socket = connect(port, '127.0.0.1')
     const open = await Promise.race([
@@ -66,35 +68,35 @@ async function answers(port: number): Promise<void> {
   throw new Error(`nothing came to listen at port ${port}`)
 }
 
-/** PostgreSQL refuses to run as root: then it is started as the user that its package made. */
-function asUser(command: string, args: readonly string[]): [string, string[]] {
-  return process.getuid?.() === 0 ? ['runuser', ['-u', 'postgres', '--', command, ...args]] : [command, [...args]]
+/** PostgreSQL and PgBouncer refuse to run as root: then they are started as the user that their package made. */
+export function unprivileged(): { uid?: number; gid?: number } {
+  if (process.getuid?.() !== 0) return {}
+  const id = (flag: string) => Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout)
+  return { uid: id('-u'), gid: id('-g') }
 }
 
-function runOnce(command: string, args: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(...asUser(command, args), { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr}`)
-  return stdout
+function runOnce(command: string, args: readonly string[], cwd: string): void {
+  // No pipes: a server that it leaves behind would hold them open.
+  const { status } = spawnSync(command, args, { cwd, stdio: 'ignore', ...unprivileged() })
+  if (status !== 0) throw new Error(`${command} ended with ${status}`)
 }
 
 /** A PostgreSQL server of one's own, started, with a database `test` and a user `postgres` whom it trusts. */
 export async function ownPostgres(): Promise<OwnServer> {
   const bin = join(INITDB ?? '', '..')
   const folder = mkdtempSync(join(tmpdir(), 'tokenwright-postgres-'))
-  if (process.getuid?.() === 0) {
-    const id = (flag: string) => Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout)
-    chownSync(folder, id('-u'), id('-g'))
-  }
+  const { uid, gid } = unprivileged()
+  if (uid !== undefined && gid !== undefined) chownSync(folder, uid, gid)
+  const run = (program: string, ...args: string[]) => runOnce(join(bin, program), args, folder)
   const data = join(folder, 'data')
-  runOnce(join(bin, 'initdb'), ['-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync'])
+  run('initdb', '-D', data, '-A', 'trust', '-U', 'postgres', '--no-sync')
   const port = await freePort()
-  const control = (...args: string[]) =>
-    runOnce(join(bin, 'pg_ctl'), ['-D', data, '-l', join(folder, 'log'), '-w', ...args])
+  const control = (...args: string[]) => run('pg_ctl', '-D', data, '-l', join(folder, 'log'), '-w', ...args)
   const start = async () => {
     control('-o', `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=${folder}`, 'start')
   }
   await start()
-  runOnce(join(bin, 'createdb'), ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', 'test'])
+  run('createdb', '-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', 'test')
   let running = true
   return {
     port,
