@@ -2,11 +2,9 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { generateSecret, Tokenwright } from '../../src/index.ts'
 import { PostgresTokenStore } from '../../src/postgres/index.ts'
 import { type Child, startChild } from '../child-process.ts'
-import { hasServer } from '../real-servers.ts'
+import { forgetKeys, redisThere } from '../redis/server.ts'
 import type { InstanceOrder, InstanceSetup } from './children/instance.ts'
 import { dropSchema, freshSchema, newPool, there } from './database.ts'
-
-const redisThere = await hasServer('redis', '127.0.0.1', 6379)
 
 /** A process that is an instance. */
 class Instance {
@@ -59,7 +57,10 @@ describe.runIf(there)('processes of a service on one PostgreSQL', () => {
     await tokens.close()
     await dropSchema(pool, schema)
   })
-  afterAll(() => pool.end())
+  afterAll(async () => {
+    if (redisThere) await forgetKeys(`tokenwright-test-${process.pid}-`)
+    await pool.end()
+  })
 
   describe.each(['postgres', 'redis'] as const)('limits in %s', (limiter) => {
     it.runIf(limiter === 'postgres' || redisThere)(

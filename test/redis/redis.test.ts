@@ -9,6 +9,7 @@ import {
   LimiterUnavailableError,
   MemoryTokenStore,
   type TokenStore,
+  Tokenwright,
 } from '../../src/index.ts'
 import {
   fromIoredis,
@@ -16,17 +17,16 @@ import {
   RedisChangeChannel,
   type RedisClient,
   RedisRateLimiter,
+  withRedis,
 } from '../../src/redis/index.ts'
 import { freshKey, sharedLimiterSuite } from '../access/shared-limiter-suite.ts'
 import { setUp } from '../issuing/fixture.ts'
-import { hasServer } from '../real-servers.ts'
+import { forgetKeys, REDIS, redisThere } from './server.ts'
 
-const HOST = '127.0.0.1'
-const PORT = 6379
-const there = await hasServer('redis', HOST, PORT)
+const { host: HOST, port: PORT } = REDIS
 const run = `tokenwright-test-${process.pid}`
 
-describe.runIf(there)('with a real Redis', () => {
+describe.runIf(redisThere)('with a real Redis', () => {
   const node = createClient({ url: `redis://${HOST}:${PORT}` })
   const io = new Redis(PORT, HOST, { lazyConnect: true })
   const clients: [string, () => RedisClient][] = [
@@ -40,15 +40,13 @@ describe.runIf(there)('with a real Redis', () => {
   })
 
   afterAll(async () => {
-    for await (const found of node.scanIterator({ MATCH: `*${run}*`, COUNT: 1000 })) {
-      for (const key of found) await node.del(key)
-    }
+    await forgetKeys(run)
     node.destroy()
     io.disconnect()
   })
 
   describe.each(clients)('RedisRateLimiter over %s', (_, client) => {
-    sharedLimiterSuite(() => ({ open: () => new RedisRateLimiter({ client: client() }) }))
+    sharedLimiterSuite(() => ({ open: () => new RedisRateLimiter({ client: client(), prefix: `${run}:` }) }))
 
     it('goes on after a flush of the scripts', async () => {
       const limits = parseRateLimits('rateLimit', { limit: 2, per: '1h' })
@@ -100,6 +98,69 @@ describe.runIf(there)('with a real Redis', () => {
     await here.close()
     await there.close()
     await expect.poll(async () => Number((await node.pubSubNumSub(channel))[channel])).toBe(0)
+  })
+
+  describe('withRedis', () => {
+    it.each(['node-redis', 'ioredis'])(
+      'wires limiter and channel in one line, and closes the client if told to (%s)',
+      async (kind) => {
+        const connect = async () => {
+          if (kind === 'node-redis') return createClient({ socket: { host: HOST, port: PORT } }).connect()
+          const client = new Redis(PORT, HOST, { lazyConnect: true })
+          await client.connect()
+          return client
+        }
+        const store = new MemoryTokenStore()
+        const keys = generateSecret()
+        const [a, b] = [await connect(), await connect()]
+        const clientOf = (client: typeof a) => (client instanceof Redis ? fromIoredis(client) : fromNodeRedis(client))
+        const shared = { prefix: `${run}:with:`, channel: `${run}:with` }
+        const here = new Tokenwright({
+          store,
+          ...withRedis({ client: clientOf(a), closeClient: true, ...shared }),
+          keys,
+        })
+        const there = new Tokenwright({ store, ...withRedis({ client: clientOf(b), ...shared }), keys })
+        const { token } = await here.generate({ service: 'A', rateLimit: { limit: 3, per: '1d' } })
+        const codes = []
+        for (let n = 0; n < 4; n++) codes.push((await (n % 2 ? here : there).verify(token)).ok)
+        expect(codes).toEqual([true, true, true, false])
+        await here.close()
+        const status = () => (a instanceof Redis ? a.status : a.isOpen ? 'open' : 'end')
+        await expect.poll(status).toBe('end')
+        // The host's client is the host's, unless it says otherwise.
+        await there.close().catch(() => {})
+        expect(await (b instanceof Redis ? b.ping() : b.ping())).toBe('PONG')
+        b instanceof Redis ? b.disconnect() : b.destroy()
+      },
+    )
+  })
+})
+
+describe('the client of version 4 of the package redis', () => {
+  it('is closed and unsubscribed by the names that it has', async () => {
+    const calls: string[] = []
+    const note = (name: string) => async () => void calls.push(name)
+    const client = fromNodeRedis({
+      evalSha: note('evalSha'),
+      eval: note('eval'),
+      publish: note('publish'),
+      duplicate: () => ({
+        connect: note('connect'),
+        subscribe: note('subscribe'),
+        on: () => {},
+        disconnect: note('disconnect'),
+      }),
+      quit: note('quit'),
+    })
+    const stop = await client.subscribe(
+      'c',
+      () => {},
+      () => {},
+    )
+    await stop()
+    await client.close?.()
+    expect(calls).toEqual(['connect', 'subscribe', 'disconnect', 'quit'])
   })
 })
 
@@ -169,6 +230,10 @@ describe('without an answer', () => {
     expect(() => new RedisRateLimiter({ client, timeout: 0 })).toThrow(InvalidInputError)
     expect(() => new RedisChangeChannel({ client: {} as RedisClient })).toThrow(InvalidInputError)
     expect(() => new RedisChangeChannel({ client, channel: '' })).toThrow(InvalidInputError)
+    const misspelt = { client, closeclient: true } as object as { client: RedisClient }
+    expect(() => new RedisRateLimiter(misspelt)).toThrow(InvalidInputError)
+    expect(() => new RedisChangeChannel(misspelt)).toThrow(InvalidInputError)
+    expect(() => withRedis(misspelt)).toThrow(InvalidInputError)
   })
 
   it('refuses an answer of another shape', async () => {

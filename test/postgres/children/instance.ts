@@ -6,6 +6,7 @@ import { parseRateLimits } from '../../../src/access/rate-limits.ts'
 import { Tokenwright } from '../../../src/index.ts'
 import { PostgresRateLimiter, PostgresTokenStore } from '../../../src/postgres/index.ts'
 import { fromNodeRedis, RedisChangeChannel, RedisRateLimiter } from '../../../src/redis/index.ts'
+import { REDIS } from '../../redis/server.ts'
 import { newPool, SERVER } from '../database.ts'
 
 /** How an instance is set up. */
@@ -30,7 +31,7 @@ export type InstanceOrder =
 
 const setup = JSON.parse(process.argv[2] ?? '') as InstanceSetup
 const { schema, keys, maxStaleness, changes, name } = setup
-const redis = createClient({ url: 'redis://127.0.0.1:6379' })
+const redis = createClient({ socket: { ...REDIS } })
 if (changes === 'redis' || setup.limiter === 'redis') await redis.connect()
 const client = fromNodeRedis(redis)
 const pool = newPool({ max: 8 })
