@@ -167,9 +167,8 @@ export class PostgresTokenStore implements TokenStore {
         const ind = known.uniques.find((unique) => unique.name === index)?.ind ?? -1
         const found = keys.filter(isStorable).map(toStored)
         if (found.length === 0) return undefined
-        const [statement, key] =
-          found.length === 1 ? [this.#sql.find, found[0]] : [this.#sql.findFirst, JSON.stringify(found)]
-        const [row] = await this.#connections.run<RecordRow>(statement, [known.id, ind, key], 'read')
+        if (found.length > 1) return await this.#findAny<T>(known, ind, found)
+        const [row] = await this.#connections.run<RecordRow>(this.#sql.find, [known.id, ind, found[0]], 'read')
         return row === undefined ? undefined : storedOf<T>(known, row)
       },
       () => checkUniqueIndex(kind, index),
@@ -317,6 +316,17 @@ export class PostgresTokenStore implements TokenStore {
       const known = this.#kinds.known(kind) ?? (await this.#kinds.look(kind))
       return known === undefined ? undefined : await action(known)
     })
+  }
+
+  /** The record of the first of several keys that is there. */
+  async #findAny<T>(known: PgKind, ind: number, keys: readonly string[]): Promise<Stored<T> | undefined> {
+    // Rounded up, so that there are few statements; to look for a key twice finds nothing else.
+    const places = 2 ** Math.ceil(Math.log2(keys.length))
+    const values = [known.id, ind, ...keys, ...Array.from({ length: places - keys.length }, () => keys[0])]
+    const rows = await this.#connections.run<RecordRow & { key: string }>(this.#sql.findAny(places), values, 'read')
+    let first: (typeof rows)[0] | undefined
+    for (const row of rows) if (first === undefined || keys.indexOf(row.key) < keys.indexOf(first.key)) first = row
+    return first === undefined ? undefined : storedOf<T>(known, first)
   }
 
   #tellLost(): void {

@@ -42,6 +42,7 @@ export function statementsOf(n: Names) {
   const usage = (condition: string, order: string): string =>
     `SELECT hour, token, tool, outcome, calls, cost, failures, duration, to_json(latency)::text AS latency, last_at
      FROM ${n.usage} WHERE ${condition} ORDER BY ${order} LIMIT $1`
+  const findAny = new Map<number, Statement>()
   return {
     get: {
       name: 'get',
@@ -52,12 +53,17 @@ export function statementsOf(n: Names) {
       text: `SELECT ${ROW} FROM ${n.uniq} u JOIN ${n.record} r ON r.kind = $1 AND r.id = u.id
         WHERE u.ind = $2 AND u.key = $3 AND NOT r.gone`,
     },
-    findFirst: {
-      name: 'find_first',
-      text: `SELECT ${ROW} FROM jsonb_array_elements_text($3::text::jsonb) WITH ORDINALITY AS k(key, i)
-        CROSS JOIN LATERAL (SELECT id FROM ${n.uniq} WHERE ind = $2 AND key = k.key LIMIT 1) u
-        CROSS JOIN LATERAL (SELECT id, revision, body FROM ${n.record} WHERE kind = $1 AND id = u.id AND NOT gone LIMIT 1) r
-        ORDER BY k.i LIMIT 1`,
+    /** Looks for 2, 4, 8 … keys at once, after the number of the kind and the index: a statement for each such number. */
+    findAny: (keys: number): Statement => {
+      const known = findAny.get(keys)
+      if (known !== undefined) return known
+      const places = Array.from({ length: keys }, (_, i) => `$${i + 3}`).join(', ')
+      const text = `SELECT ${ROW}, u.key FROM ${n.uniq} u CROSS JOIN LATERAL (
+          SELECT id, revision, body FROM ${n.record} WHERE kind = $1 AND id = u.id AND NOT gone LIMIT 1
+        ) r WHERE u.ind = $2 AND u.key IN (${places})`
+      const statement = { name: `find_${keys}`, text }
+      findAny.set(keys, statement)
+      return statement
     },
     listUp: { name: 'list_up', text: listed('(at, id) > ($4, $5) AND at < $6', 'at, id') },
     listDown: { name: 'list_down', text: listed('(at, id) < ($4, $5) AND at >= $6', 'at DESC, id DESC') },
@@ -120,5 +126,5 @@ export function statementsOf(n: Names) {
       text: `SELECT r.kind, ${ROW}, r.gone FROM ${n.record} r
         WHERE r.kind IN (SELECT k::int FROM jsonb_array_elements_text($1::text::jsonb) k) ORDER BY r.kind, r.id`,
     },
-  } satisfies { readonly [name: string]: Statement }
+  } satisfies { readonly [name: string]: Statement | ((keys: number) => Statement) }
 }
