@@ -8,6 +8,7 @@ export const SECTIONS = [
   'postgres',
   'postgres-1m',
   'redis',
+  'bulk',
   'middleware',
   'imports',
   'peers',
@@ -239,6 +240,20 @@ export const CASES: readonly Case[] = [
     what: 'a revocation holds in another process, by the channel in Redis',
     unit: 'ms',
     budget: { atMost: 1000 },
+  },
+  {
+    id: 'bulk.speed',
+    section: 'bulk',
+    what: 'bulk rotation in the file store: how much faster than one at a time',
+    unit: 'x',
+    budget: { atLeast: 2 },
+  },
+  {
+    id: 'bulk.delay',
+    section: 'bulk',
+    what: 'bulk rotation in the file store: longest delay of the event loop',
+    unit: 'ms',
+    budget: { atMost: 50 },
   },
   {
     id: 'middleware.express',

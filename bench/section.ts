@@ -1,4 +1,5 @@
 import { SECTIONS, type Section } from './budgets.ts'
+import { bulkSection } from './bulk.ts'
 import { fileStoreSection } from './file-store.ts'
 import { generateSection } from './generate.ts'
 import { importsSection } from './imports.ts'
@@ -20,6 +21,7 @@ const RUNNERS: { readonly [section in Section]: (report: Report, skip: Skip) => 
   postgres: postgresSection,
   'postgres-1m': postgresMillionSection,
   redis: redisSection,
+  bulk: bulkSection,
   middleware: middlewareSection,
   imports: importsSection,
   peers: peersSection,

@@ -1,10 +1,11 @@
 import type { LimiterErrorCode } from './access/limiter-error.ts'
+import type { OutboxEvents } from './events/events.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
 import type { ClockJumpedEvent } from './kernel/clock.ts'
 import type { KernelErrorCode } from './kernel/errors.ts'
+import type { RotationErrorCode } from './rotation/errors.ts'
 import type { RotationEvents } from './rotation/events.ts'
-import type { RotationErrorCode } from './rotation/rotator.ts'
 import type { StoreErrorCode } from './stores/errors.ts'
 import type { KeyErrorCode } from './tokens/key-ring.ts'
 import type { UsageEvents } from './usage/usage-tracker.ts'
@@ -26,7 +27,7 @@ export interface ClockSkewedEvent {
 }
 
 /** Every event that `tokens.events` emits, by its name. */
-export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents {
+export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents, OutboxEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent

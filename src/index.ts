@@ -27,6 +27,16 @@ export {
 } from './access/scope-catalog.ts'
 export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
 export type { ClockSkewedEvent, ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
+export type { DeadLetter } from './events/dead-letter.ts'
+export type { OutboxDeadEvent, OutboxEvents } from './events/events.ts'
+export {
+  Outbox,
+  type OutboxOptions,
+  type OutboxQuery,
+  type OutboxReport,
+  type OutboxSettings,
+} from './events/outbox.ts'
+export type { DurableEvent, Subscriber } from './events/subscribers.ts'
 export type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 export {
   type IssuingErrorCode,
@@ -93,6 +103,7 @@ export {
   MissingPackageError,
   TokenwrightError,
 } from './kernel/errors.ts'
+export type { Health, HealthSource } from './kernel/health.ts'
 export {
   type AnyKind,
   deepFreeze,
@@ -107,17 +118,66 @@ export {
 export { type Logger, type LogLevel, type LogToOptions, logTo } from './kernel/log-to.ts'
 export { type Random, systemRandom } from './kernel/random.ts'
 export { Secret } from './kernel/secret.ts'
-export type { RotationEvents, TokenRevealedEvent, TokenRotatedEvent } from './rotation/events.ts'
+export {
+  type FetchHeaders,
+  type ReceivedHeaders,
+  type SignWebhookOptions,
+  signWebhook,
+  type VerifyWebhookOptions,
+  verifyWebhook,
+  type WebhookHeaders,
+  type WebhookKey,
+  type WebhookVerification,
+} from './kernel/signed-webhook.ts'
+export type { BulkItem, BulkReport, BulkRotated, BulkRotateOptions } from './rotation/bulk-rotation.ts'
+export type { BulkSelection } from './rotation/bulk-selection.ts'
 export {
   InGraceError,
+  NoRecipientError,
   NotRetrievableError,
-  type Rotated,
-  type RotateOptions,
   type RotationErrorCode,
+  RotationInProgressError,
+  RotationNotFoundError,
+  RotationStateError,
+  TooManyLiveVersionsError,
+} from './rotation/errors.ts'
+export type {
+  RotationAbandonedEvent,
+  RotationAdoptedEvent,
+  RotationEvent,
+  RotationEvents,
+  RotationRegeneratedEvent,
+  RotationRolledBackEvent,
+  RotationStalledEvent,
+  RotationStartedEvent,
+  TokenRevealedEvent,
+  TokenRotatedEvent,
+} from './rotation/events.ts'
+export { type PublishToFileOptions, publishToFile } from './rotation/file-hook.ts'
+export type { HookAnswer, HookContext, RotationHooks, ValueContext } from './rotation/hooks.ts'
+export type { RotateOptions } from './rotation/rotate-options.ts'
+export type {
+  RotationFailure,
+  RotationOrigin,
+  RotationRecord,
+  RotationStatus,
+  RotationStep,
+  RotationView,
+} from './rotation/rotation-record.ts'
+export type { RotationTick } from './rotation/rotation-turn.ts'
+export {
+  type IssueOptions,
+  type ResumeOptions,
+  type RollbackOptions,
+  type Rotated,
+  type RotatedAgain,
   Rotator,
   type RotatorOptions,
-  TooManyLiveVersionsError,
+  type Undone,
 } from './rotation/rotator.ts'
+export type { RotationSettings } from './rotation/settings.ts'
+export type { WhenInGrace } from './rotation/start.ts'
+export { type PublishToWebhookOptions, publishToWebhook, WebhookError } from './rotation/webhook-hook.ts'
 export type { ChangeChannel } from './stores/change-channel.ts'
 export type { Attribution } from './stores/commit.ts'
 export {
@@ -181,7 +241,7 @@ export {
   type VerifyContext,
 } from './tokens/verification.ts'
 export type { VersionState } from './tokens/versions.ts'
-export { type Health, type HealthSource, type TickReport, Tokenwright, type TokenwrightOptions } from './tokenwright.ts'
+export { type TickReport, Tokenwright, type TokenwrightOptions } from './tokenwright.ts'
 export type { RequestEntry, RequestQuery } from './usage/request-log.ts'
 export {
   type CallOutcome,

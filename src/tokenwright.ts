@@ -2,6 +2,8 @@ import type { RateLimiter } from './access/rate-limiter.ts'
 import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
 import { Scheduler } from './automation/scheduler.ts'
 import type { TokenEvents } from './catalogue.ts'
+import { Outbox, type OutboxReport, type OutboxSettings } from './events/outbox.ts'
+import { checkSubscribers, type Subscriber } from './events/subscribers.ts'
 import type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 import { ExpiryWarnings } from './issuing/expiry-warnings.ts'
 import {
@@ -24,10 +26,14 @@ import { type FailMode, Verifier } from './issuing/verifier.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Duration, parseDuration } from './kernel/duration.ts'
 import { Emitter } from './kernel/emitter.ts'
-import { abbreviated, codeOf, InvalidInputError } from './kernel/errors.ts'
+import { codeOf } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
+import { type Health, type HealthSource, HealthSources } from './kernel/health.ts'
 import type { Random } from './kernel/random.ts'
-import { type Rotated, type RotateOptions, Rotator } from './rotation/rotator.ts'
+import type { RotateOptions } from './rotation/rotate-options.ts'
+import type { RotationTick } from './rotation/rotation-turn.ts'
+import { type Rotated, type RotatedAgain, Rotator } from './rotation/rotator.ts'
+import type { RotationSettings } from './rotation/settings.ts'
 import type { ChangeChannel } from './stores/change-channel.ts'
 import type { Attribution } from './stores/commit.ts'
 import { Foundation } from './stores/foundation.ts'
@@ -74,24 +80,22 @@ export interface TokenwrightOptions {
   readonly maxStaleness?: Duration | undefined
   /** On a store that is elsewhere: tells of changes among processes. */
   readonly channel?: ChangeChannel | undefined
-}
-
-/** How one part of the whole is. */
-export interface HealthSource {
-  readonly status: 'healthy' | 'degraded' | 'unhealthy' | 'unknown'
-  /** In plain words, when it isn't healthy. */
-  readonly reasons: readonly string[]
-}
-
-/** How the whole is: the worst of its parts. */
-export interface Health extends HealthSource {
-  readonly sources: { readonly [name: string]: HealthSource }
+  /** What is done when tokens get new versions: hooks, time limits, patience. */
+  readonly rotation?: RotationSettings | undefined
+  /** Durable subscribers, who get every event at least once. Give every instance on a store the same. Default none. */
+  readonly onEvent?: readonly Subscriber[] | undefined
+  /** How events are handed to durable subscribers. */
+  readonly outbox?: OutboxSettings | undefined
 }
 
 /** What one turn of {@link Tokenwright.tick} did. */
 export interface TickReport {
   /** Expiry warnings sent. */
   readonly warned: number
+  /** What was done for rotations; absent when that part failed. */
+  readonly rotations?: RotationTick
+  /** What became of events for durable subscribers; absent when that part failed. */
+  readonly outbox?: OutboxReport
   /** What was removed and put away; absent when it wasn't due. */
   readonly cleanup?: CleanupReport
 }
@@ -113,6 +117,9 @@ const OPTIONS = [
   'cacheSize',
   'maxStaleness',
   'channel',
+  'rotation',
+  'onEvent',
+  'outbox',
 ]
 const CLEANUP_EVERY = 3_600_000
 const SKEW_CHECK_EVERY = 600_000
@@ -120,7 +127,6 @@ const SKEW_CHECK_EVERY = 600_000
 const SEALED_AT_ONCE = 2000
 /** Clocks that are further apart than this don't agree on deadlines, ms. */
 const MAX_SKEW = 60_000
-const RANKS = ['healthy', 'unknown', 'degraded', 'unhealthy'] as const
 
 /**
  * The front door: makes the services, wires them together, and has a short cut to each of the usual calls.
@@ -144,11 +150,12 @@ export class Tokenwright {
   readonly keys: KeyManager
   readonly usage: UsageTracker
   readonly scheduler: Scheduler
+  readonly outbox: Outbox
   readonly #base: Foundation<TokenEvents>
   readonly #warnings: ExpiryWarnings
   readonly #retention: number | undefined
-  readonly #health = new Map<string, () => HealthSource | Promise<HealthSource>>()
   readonly #limiter: RateLimiter | undefined
+  readonly #health = new HealthSources()
   readonly #stopListening: () => void
   #nextCleanup = 0
   #nextSkewCheck = 0
@@ -162,7 +169,8 @@ export class Tokenwright {
   constructor(options: TokenwrightOptions) {
     checkFields('options', options, OPTIONS)
     this.events = options.events ?? new Emitter<TokenEvents>()
-    const base = Foundation.of<TokenEvents>({ ...options, events: this.events })
+    const subscribers = checkSubscribers(options.onEvent)
+    const base = Foundation.of<TokenEvents>({ ...options, events: this.events, outbox: subscribers.length > 0 })
     this.#base = base
     this.clock = base.clock
     const { store, clock, random, events } = base
@@ -180,8 +188,11 @@ export class Tokenwright {
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
     this.#limiter = limiter
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
-    this.rotator = new Rotator(shared)
+    // Another instance's counts are in the store after a flush or two.
+    const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
+    this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })
     this.keys = new KeyManager({ foundation: base })
+    this.outbox = new Outbox({ foundation: base, subscribers, outbox: options.outbox })
     this.#warnings = new ExpiryWarnings(base)
     const { retention = RETIRED_RETENTION } = options
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
@@ -189,6 +200,7 @@ export class Tokenwright {
     this.#stopListening = clock.onJump((event) => events.emit('clock.jumped', event))
     this.healthSource('store', () => this.#storeHealth())
     this.healthSource('usage', () => this.#usageHealth())
+    this.healthSource('outbox', () => this.#outboxHealth())
   }
 
   /**
@@ -217,7 +229,9 @@ export class Tokenwright {
   }
 
   /** Gives a token a new version: {@link Rotator.rotate}. */
-  rotate(ref: TokenRef, options?: RotateOptions): Promise<Rotated> {
+  rotate(ref: TokenRef, options?: RotateOptions & { readonly rotationId?: undefined }): Promise<Rotated>
+  rotate(ref: TokenRef, options: RotateOptions): Promise<RotatedAgain>
+  rotate(ref: TokenRef, options: RotateOptions = {}): Promise<RotatedAgain> {
     return this.rotator.rotate(ref, options)
   }
 
@@ -277,27 +291,12 @@ export class Tokenwright {
    * @throws InvalidInputError when there is a source of that name
    */
   healthSource(name: string, source: () => HealthSource | Promise<HealthSource>): void {
-    if (this.#health.has(name))
-      throw new InvalidInputError('name', `'${abbreviated(name)}' is taken`, 'choose another name')
-    this.#health.set(name, source)
+    this.#health.add(name, source)
   }
 
   /** Asks every source. Never throws: what can't be known is `unknown`, not healthy. */
-  async health(): Promise<Health> {
-    const sources: Record<string, HealthSource> = {}
-    const asked = [...this.#health].map(async ([name, source]) => {
-      try {
-        sources[name] = await source()
-      } catch (error) {
-        sources[name] = { status: 'unknown', reasons: [`it can't be asked (${codeOf(error)})`] }
-      }
-    })
-    await Promise.all(asked)
-    const worst = Math.max(...Object.values(sources).map((source) => RANKS.indexOf(source.status)))
-    const reasons = Object.entries(sources).flatMap(([name, source]) =>
-      source.reasons.map((reason) => `${name}: ${reason}`),
-    )
-    return { status: RANKS[worst] ?? 'unknown', reasons, sources }
+  health(): Promise<Health> {
+    return this.#health.ask()
   }
 
   /**
@@ -314,6 +313,7 @@ export class Tokenwright {
   async #close(): Promise<void> {
     this.#stopListening()
     this.verifier.close()
+    await this.rotator.close()
     await this.scheduler.stop()
     await this.#ticking
     try {
@@ -334,13 +334,19 @@ export class Tokenwright {
     await this.#part('clock check', now, () => this.#checkSkew(now))
     await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
     await this.#part('sealing', now, () => this.#base.commits.seal(SEALED_AT_ONCE))
-    const warned = await this.#part('expiry warnings', now, () => this.#warnings.tick(now))
-    if (this.#retention === undefined || now < this.#nextCleanup) return { warned: warned ?? 0 }
+    const warned = (await this.#part('expiry warnings', now, () => this.#warnings.tick(now))) ?? 0
+    const rotations = await this.#part('rotations', now, () => this.rotator.tick())
+    const cleanup = await this.#cleanup(now)
+    const outbox = await this.#part('outbox', now, () => this.outbox.tick(now))
+    return { warned, ...(rotations && { rotations }), ...(cleanup && { cleanup }), ...(outbox && { outbox }) }
+  }
+
+  async #cleanup(now: number): Promise<CleanupReport | undefined> {
     const retention = this.#retention
-    const cleanup = await this.#part('cleanup', now, () => this.registry.cleanup({ retention }))
-    if (cleanup === undefined) return { warned: warned ?? 0 }
-    if (!cleanup.more) this.#nextCleanup = now + CLEANUP_EVERY
-    return { warned: warned ?? 0, cleanup }
+    if (retention === undefined || now < this.#nextCleanup) return undefined
+    const report = await this.#part('cleanup', now, () => this.registry.cleanup({ retention }))
+    if (report?.more === false) this.#nextCleanup = now + CLEANUP_EVERY
+    return report
   }
 
   async #part<T>(part: string, at: number, work: () => Promise<T>): Promise<T | undefined> {
@@ -380,5 +386,12 @@ export class Tokenwright {
       status: 'degraded',
       reasons: [`${droppedCalls} calls were not counted and ${droppedRequests} not logged since the start`],
     }
+  }
+
+  async #outboxHealth(): Promise<HealthSource> {
+    const dead = await this.outbox.deadLetters({ limit: 1000 })
+    if (dead.items.length === 0) return { status: 'healthy', reasons: [] }
+    const count = `${dead.items.length}${dead.cursor === undefined ? '' : ' or more'}`
+    return { status: 'degraded', reasons: [`${count} events were given up; see outbox.deadLetters()`] }
   }
 }

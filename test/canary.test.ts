@@ -4,8 +4,18 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { FileTokenStore } from '../src/file/index.ts'
-import { logTo, MemoryTokenStore, Secret, type TokenStore, Tokenwright } from '../src/index.ts'
+import {
+  type BulkRotated,
+  logTo,
+  MemoryTokenStore,
+  publishToWebhook,
+  Secret,
+  type TokenStore,
+  Tokenwright,
+} from '../src/index.ts'
 import { PostgresTokenStore } from '../src/postgres/index.ts'
+import { batchKind } from '../src/rotation/batch-record.ts'
+import { rotationKind } from '../src/rotation/rotation-record.ts'
 import { keyKind } from '../src/stores/key-check.ts'
 import { eventKind } from '../src/stores/outbox.ts'
 import { activityKind } from '../src/stores/usage-rows.ts'
@@ -49,11 +59,43 @@ async function live(store: TokenStore): Promise<{ outputs: Outputs; secrets: str
     { id: 'one', secret: keySecrets[0] as string },
     { id: 'two', secret: keySecrets[1] as string },
   ]
-  const tokens = new Tokenwright({ store, keys, usage: { record: 'all' }, formats: [{ prefix: 'can_' }] })
+  const secrets: string[] = [...keySecrets]
+  const webhookKey = `whsec_${Buffer.from('canary-webhook-key-0123456789-abc').toString('base64')}`
+  secrets.push(webhookKey)
+  const posted = publishToWebhook({
+    url: 'https://consumer.example',
+    secret: webhookKey,
+    fetch: async () => new Response('no', { status: 500 }),
+  })
+  const tokens = new Tokenwright({
+    store,
+    keys,
+    usage: { record: 'all' },
+    formats: [{ prefix: 'can_' }],
+    onEvent: [{ name: 'canary', handler: (event) => outputs.add(event) }],
+    rotation: {
+      attempts: 1,
+      hooks: {
+        STAGED: {
+          publish: ({ token, signal: _, ...rest }) => {
+            secrets.push(token)
+            outputs.add(rest)
+          },
+          test: () => 'ok',
+          rollback: (context) => outputs.add({ ...context, signal: undefined }),
+        },
+        POSTED: {
+          publish: (context) => {
+            secrets.push(context.token)
+            return posted(context)
+          },
+        },
+      },
+    },
+  })
   tokens.events.onAny((name, payload) => outputs.add([name, payload]))
   const line = (fields: object, message: string) => outputs.add([fields, message])
   logTo(tokens.events, { debug: line, info: line, warn: line, error: line }, { level: 'debug' })
-  const secrets: string[] = [...keySecrets]
 
   const made = async (call: () => Promise<{ token: string; record: unknown }>) => {
     const { token, ...rest } = await call()
@@ -101,6 +143,35 @@ async function live(store: TokenStore): Promise<{ outputs: Outputs; secrets: str
   secrets.push((await tokens.rotate('JWT')).token)
   secrets.push((await tokens.rotate('FOREIGN', { grace: 0 })).token)
   expect(secrets).toContain(await tokens.rotator.reveal('JWT', { actor: 'canary' }))
+  await made(() => tokens.generate({ service: 'STAGED', retrievable: true }))
+  await made(() => tokens.generate({ service: 'POSTED' }))
+  const rotated = async (service: string, options: object = {}) => {
+    const { token, ...rest } = await tokens.rotate(service, options)
+    if (token !== undefined) secrets.push(token)
+    outputs.add(rest)
+    return rest.rotation.id
+  }
+  const staged = await rotated('STAGED', { rotationId: 'canary' })
+  await rotated('STAGED', { rotationId: 'canary' })
+  await outputs.attempt(() => tokens.rotator.rollback(staged))
+  const stalled = await rotated('POSTED')
+  await outputs.attempt(() => tokens.rotate('POSTED'))
+  await outputs.attempt(() => tokens.rotator.pending())
+  await outputs.attempt(() => tokens.rotator.resume(stalled, { token: texts[0] as string }))
+  await outputs.attempt(() => tokens.rotator.resume(texts[0] as string))
+  await outputs.attempt(() => tokens.rotate('POSTED', { rotationId: texts[0] as string }))
+  await outputs.attempt(() => tokens.rotator.resume(stalled))
+  await outputs.attempt(() => tokens.rotator.abandon(stalled))
+  await outputs.attempt(() => tokens.rotator.history('POSTED'))
+  await outputs.attempt(() => tokens.rotate('POSTED', { origin: { rule: 'canary' } }))
+  const onRotated = ({ token, record }: BulkRotated) => {
+    secrets.push(token)
+    outputs.add(record)
+    if (record.service === 'FULL') throw new Error('no')
+  }
+  await outputs.attempt(() => tokens.rotator.bulkRotate({ onRotated, batchId: 'canary', whenInGrace: 'endOldest' }))
+  await outputs.attempt(() => tokens.rotator.bulkRotate({ services: texts }))
+  await outputs.attempt(() => tokens.rotator.tick())
   const finished = await tokens.verify(texts[1], { finishLater: true })
   tokens.usage.finish(finished, { status: 200, durationMs: 3, ip: '10.0.0.1', caller: 'canary' })
   outputs.add(finished)
@@ -113,19 +184,30 @@ async function live(store: TokenStore): Promise<{ outputs: Outputs; secrets: str
   await outputs.attempt(() => tokens.usage.query())
   await outputs.attempt(() => tokens.usage.requests({ limit: 1000 }))
   await outputs.attempt(() => tokens.health())
+  await outputs.attempt(() => tokens.outbox.pending())
+  await outputs.attempt(() => tokens.outbox.deadLetters())
   await outputs.attempt(() => tokens.list())
   for (const object of [
     tokens,
     tokens.verifier,
     tokens.generator,
     tokens.rotator,
+    tokens.outbox,
     tokens.registry,
     tokens.keys,
     tokens.usage,
     new Secret(texts[0] as string),
   ])
     outputs.add(object)
-  for await (const rows of store.scan?.([tokenKind, keyKind, eventKind, activityKind, requestKind]) ?? [])
+  for await (const rows of store.scan?.([
+    tokenKind,
+    keyKind,
+    eventKind,
+    activityKind,
+    requestKind,
+    rotationKind,
+    batchKind,
+  ]) ?? [])
     outputs.add(rows)
   outputs.add(await store.journal({ limit: 1000 }))
   await tokens.close()

@@ -1,19 +1,23 @@
 // The tour: `npm start`. A real Express service with tokens in a real file, and every answer checked.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { generateSecret, Tokenwright } from 'tokenwright'
+import { generateSecret, publishToFile, Tokenwright } from 'tokenwright'
 import { FileTokenStore } from 'tokenwright/file'
 import { startService } from './app.ts'
 import { issueTokens } from './issuing.ts'
 import { makeRequests } from './requests.ts'
 import { lookAfterRestart, readBefore } from './restart.ts'
-import { rotateTokens } from './rotation.ts'
+import { rotateMany, rotateTokens, rotateWithHooks } from './rotation.ts'
 import { Transcript } from './transcript.ts'
 import { showUsage } from './usage.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tokenwright-tour-'))
 const path = join(folder, 'tokens.db')
+// What a consumer of tokens lives on. It is meant to hold one.
+const consumer = mkdtempSync(join(tmpdir(), 'tokenwright-consumer-'))
+const envFile = join(consumer, '.env')
+writeFileSync(envFile, 'PORT=8080\nSHOP_TOKEN=none\n')
 const keys = generateSecret()
 const transcript = new Transcript((line) => console.log(line))
 
@@ -21,7 +25,13 @@ const transcript = new Transcript((line) => console.log(line))
 async function open(): Promise<Tokenwright> {
   const store = await FileTokenStore.open(path)
   // Every token with this prefix carries a checksum: a mistyped one is refused without a look into the file.
-  return new Tokenwright({ store, keys, formats: [{ prefix: 'sk_live_' }] })
+  return new Tokenwright({
+    store,
+    keys,
+    formats: [{ prefix: 'sk_live_' }],
+    rotation: { hooks: { CONSUMER: { publish: publishToFile({ path: envFile, key: 'SHOP_TOKEN' }) } } },
+    onEvent: [{ name: 'tour', handler: () => {} }],
+  })
 }
 
 try {
@@ -31,6 +41,8 @@ try {
   const texts = await issueTokens(tokens, transcript)
   await makeRequests({ tokens, service, transcript, texts })
   await rotateTokens({ tokens, service, transcript, texts })
+  await rotateWithHooks({ tokens, service, transcript, texts }, envFile)
+  await rotateMany({ tokens, service, transcript, texts })
   await service.close()
   const before = await readBefore(tokens)
   await tokens.close()
@@ -52,6 +64,7 @@ try {
   transcript.step(`${texts.all().length} texts, in this transcript`, '0 found', `${told.length} found`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
+  rmSync(consumer, { recursive: true, force: true })
 }
 
 transcript.line()

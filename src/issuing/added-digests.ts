@@ -51,16 +51,16 @@ export class AddedDigests {
   }
 
   async #write({ id, n, keyId, digest }: Addition): Promise<void> {
-    const { store, commits, events, clock } = this.#base
+    const { store, clock } = this.#base
     const stored = await store.get(tokenKind, id)
     const version = stored?.value.versions.find((v) => v.n === n)
     if (stored === undefined || version === undefined || version.state === 'retired' || keyId in version.digests) return
     const { value: token, revision } = stored
     const digests = { ...version.digests, [keyId]: digest }
     const value = { ...token, versions: token.versions.map((v) => (v.n === n ? { ...v, digests } : v)) }
-    await commits.write({}, [
-      { kind: tokenKind, id, revision, to: { value }, action: 'token.redigested', detail: { version: n, key: keyId } },
-    ])
-    events.emit('token.redigested', { id, service: token.service, version: n, at: clock.now() })
+    const detail = { version: n, key: keyId }
+    const change = { kind: tokenKind, id, revision, to: { value }, action: 'token.redigested', detail }
+    const payload = { id, service: token.service, version: n, at: clock.now() }
+    await this.#base.write({}, [change], [{ name: 'token.redigested', about: id, payload }])
   }
 }

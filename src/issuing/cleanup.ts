@@ -8,7 +8,7 @@ import { activityId, activityKind } from '../stores/usage-rows.ts'
 import { digestKeys } from '../tokens/digest.ts'
 import { endOfToken, RETIRED_RETENTION, tokenKind } from '../tokens/record.ts'
 import { prune, settle } from '../tokens/versions.ts'
-import type { IssuingEvents } from './events.ts'
+import { eventOf, type IssuingEvents } from './events.ts'
 
 /** What to clean up. */
 export interface CleanupOptions extends Attribution {
@@ -55,12 +55,11 @@ export class Cleanup {
   }
 
   async #remove(id: string, by: Attribution, before: number): Promise<boolean> {
-    const { store, commits, clock, events } = this.#base
+    const { store, clock } = this.#base
     return retryStale(async () => {
       const stored = await store.get(tokenKind, id)
       if (stored === undefined || endOfToken(stored.value) > before) return false
       const { value: token, revision } = stored
-      const at = clock.now()
       const tombstone = {
         endedAt: endOfToken(token),
         reason: token.revoked ? 'revoked' : 'expired',
@@ -68,13 +67,9 @@ export class Cleanup {
       }
       const gone: Write[] = token.versions.map((v) => ({ kind: activityKind, id: activityId(id, v.n), remove: true }))
       gone.push({ kind: quotaKind, id, remove: true })
-      await commits.write(by, [{ kind: tokenKind, id, revision, to: { tombstone }, action: 'token.removed' }], gone)
-      events.emit('token.removed', {
-        id,
-        service: token.service,
-        at,
-        ...(by.actor !== undefined && { actor: by.actor }),
-      })
+      const change = { kind: tokenKind, id, revision, to: { tombstone }, action: 'token.removed' }
+      const payload = eventOf(token, by, clock.now())
+      await this.#base.write(by, [change], [{ name: 'token.removed', about: id, payload }], gone)
       return true
     })
   }

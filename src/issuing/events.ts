@@ -1,3 +1,6 @@
+import type { Attribution } from '../stores/commit.ts'
+import type { TokenRecord } from '../tokens/record.ts'
+
 /** What every event about a token tells. */
 export interface TokenEvent {
   /** The token's id. */
@@ -10,6 +13,13 @@ export interface TokenEvent {
   readonly actor?: string
   /** Why. */
   readonly reason?: string
+}
+
+/** What every event about a token tells, of this one. */
+export function eventOf(token: Pick<TokenRecord, 'id' | 'service'>, by: Attribution, at: number): TokenEvent {
+  const { id, service } = token
+  const { actor, reason } = by
+  return { id, service, at, ...(actor !== undefined && { actor }), ...(reason !== undefined && { reason }) }
 }
 
 /** A token was made; `imported` when its text came from elsewhere. */

@@ -31,7 +31,7 @@ export class ExpiryWarnings {
   }
 
   #warn(id: string, now: number): Promise<boolean> {
-    const { store, commits, events } = this.#base
+    const { store } = this.#base
     return retryStale(async () => {
       const stored = await store.get(tokenKind, id)
       if (stored === undefined) return false
@@ -51,9 +51,9 @@ export class ExpiryWarnings {
         action: 'token.expiring',
         detail: { days, endsAt },
       }
-      await commits.write({}, [change])
+      const payload = { id, service: token.service, at: now, days, endsAt }
       // What is past its end already is not about to expire.
-      if (now < endsAt) events.emit('token.expiring', { id, service: token.service, at: now, days, endsAt })
+      await this.#base.write({}, [change], now < endsAt ? [{ name: 'token.expiring', about: id, payload }] : [])
       return true
     })
   }

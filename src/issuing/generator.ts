@@ -6,17 +6,15 @@ import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { Stored } from '../kernel/kind.ts'
 import { RisingIds } from '../kernel/rising-ids.ts'
-import { type Attribution, type Change, checkAttribution } from '../stores/commit.ts'
+import { type Attribution, type Change, checkAttribution, type Row } from '../stores/commit.ts'
 import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import { ABOUT_FIELDS, type AboutInput, checkName, parseAbout } from '../tokens/about.ts'
-import { isPrintable } from '../tokens/alphabet.ts'
 import { digestKeys, type ForeignDigest, oneDigest, parseForeignDigest } from '../tokens/digest.ts'
 import {
+  checkForeignText,
   type FormatInput,
-  hasSignedForm,
   internFormat,
-  MAX_OPAQUE_LENGTH,
   parseFormat,
   previewOf,
   type TokenFormat,
@@ -35,7 +33,7 @@ import type { TokenView } from '../tokens/token-view.ts'
 import type { Version } from '../tokens/versions.ts'
 import { viewOf } from '../tokens/view.ts'
 import { ServiceExistsError, TokenExistsError } from './errors.ts'
-import type { IssuingEvents } from './events.ts'
+import { eventOf, type IssuingEvents } from './events.ts'
 import { birthOf, proofOf } from './new-token.ts'
 
 /** How long a token lives. In an update an absent field keeps what is there, and `null` clears it. */
@@ -88,6 +86,17 @@ export interface Generated {
   readonly record: TokenView
 }
 
+/** A token that is about to be made. */
+export type NewToken = Omit<TokenRecord, 'versions'>
+
+/** What goes with a new token. */
+export interface Companions {
+  /** Written in the same commit. */
+  readonly rows: readonly Row[]
+  /** See {@link TokenVersion.datedAt}. */
+  readonly datedAt?: number | undefined
+}
+
 /**
  * Makes tokens, and takes over tokens that other systems made.
  *
@@ -127,14 +136,28 @@ export class Generator {
    * disabled token holds the name; FormatClashError; KeyRingMismatchError, KeyInUseError; StoreError
    * @event token.generated
    */
-  async generate(input: GenerateInput): Promise<Generated> {
+  generate(input: GenerateInput): Promise<Generated> {
+    return this.issue(input, () => ({ rows: [] }))
+  }
+
+  /**
+   * {@link Generator.generate} with rows that are written in the same commit.
+   *
+   * @internal
+   * @param input - as there
+   * @param companions - called before anything is written; what it throws is thrown
+   */
+  async issue(input: GenerateInput, companions: (token: NewToken) => Companions): Promise<Generated> {
     const options = { ...this.#defaults, ...defined(input, GENERATE_FIELDS) }
     const format = parseFormat(options)
     this.#formats.refuseClash(format)
     const draft = this.#draft(options, format)
+    const { rows, datedAt } = companions(draft)
     const text = this.#formats.draw(format, this.#base.random)
     const { keys, random } = this.#base
-    const record = await this.#create(draft, proofOf(text, draft, 1, keys, random), input, false)
+    const proof = proofOf(text, draft, 1, keys, random)
+    const dated = datedAt === undefined ? proof : { ...proof, datedAt }
+    const record = await this.#create(draft, dated, input, false, rows)
     return { token: text, record }
   }
 
@@ -177,7 +200,7 @@ export class Generator {
     return this.#create({ ...draft, createdAt }, proof, input, true)
   }
 
-  #draft(options: GenerateInput | ImportInput, format: TokenFormat): Omit<TokenRecord, 'versions'> {
+  #draft(options: GenerateInput | ImportInput, format: TokenFormat): NewToken {
     const { clock } = this.#base
     const now = clock.now()
     const lifetime = parseLifetime(options, undefined, clock)
@@ -194,13 +217,14 @@ export class Generator {
   }
 
   async #create(
-    draft: Omit<TokenRecord, 'versions'>,
+    draft: NewToken,
     proof: Omit<TokenVersion, keyof Version>,
-    by: Attribution,
+    input: Attribution,
     imported: boolean,
+    rows: readonly Row[] = [],
   ): Promise<TokenView> {
-    const { store, clock, commits, events } = this.#base
-    const { actor, reason } = checkAttribution(by)
+    const { store, clock } = this.#base
+    const by = checkAttribution(input)
     await this.#base.ready()
     const { service, id, createdAt } = draft
     const value = newRecord(draft, proof)
@@ -210,19 +234,10 @@ export class Generator {
       const changes: Change<TokenRecord>[] = [{ kind: tokenKind, id, revision: 0, to: { value }, action }]
       if (holder !== undefined) changes.unshift(this.#releaseName(holder, clock.now()))
       try {
-        const stored = (await commits.write({ actor, reason }, changes, [birthOf(id, 1, createdAt)])).at(
-          -1,
-        ) as Stored<TokenRecord>
-        events.emit('token.generated', {
-          id,
-          service,
-          type: draft.format.type,
-          imported,
-          at: clock.now(),
-          ...(actor !== undefined && { actor }),
-          ...(reason !== undefined && { reason }),
-        })
-        return viewOf(stored, clock.now())
+        const payload = { ...eventOf(draft, by, clock.now()), type: draft.format.type, imported }
+        const told = [{ name: 'token.generated' as const, about: id, payload }]
+        const stored = await this.#base.write(by, changes, told, [birthOf(id, 1, createdAt), ...rows])
+        return viewOf(stored.at(-1) as Stored<TokenRecord>, clock.now())
       } catch (error) {
         if (error instanceof UniqueConflictError && error.index === 'digest')
           throw new TokenExistsError(error.holder, error.removed)
@@ -291,22 +306,4 @@ function defined<T extends object>(input: T, known: readonly string[]): T {
     if (value !== undefined) kept[field] = value
   }
   return kept as T
-}
-
-function checkForeignText(text: unknown, weak: boolean): asserts text is string {
-  if (typeof text !== 'string' || text.length > MAX_OPAQUE_LENGTH || !isPrintable(text)) {
-    throw new InvalidInputError(
-      'token',
-      `must be printable ASCII without spaces, at most ${MAX_OPAQUE_LENGTH} characters`,
-      'import another form by its digest',
-    )
-  }
-  if (hasSignedForm(text)) throw new InvalidInputError('token', 'has the form of a signed token', 'issue a new one')
-  if (!weak && (text.length < 16 || new Set(text).size < 8)) {
-    throw new InvalidInputError(
-      'token',
-      'is too short or too simple to be a secret',
-      'issue a new one, or set allowWeak',
-    )
-  }
 }

@@ -13,7 +13,7 @@ import { retire } from '../tokens/versions.ts'
 import { viewOf } from '../tokens/view.ts'
 import { Cleanup, type CleanupOptions, type CleanupReport } from './cleanup.ts'
 import { TokenNotFoundError, TokenRevokedError, TokenStateError } from './errors.ts'
-import type { IssuingEvents } from './events.ts'
+import { eventOf, type IssuingEvents, type TokenEvent } from './events.ts'
 import { type IssuingOptions, type LifetimeInput, parseLifetime } from './generator.ts'
 import { readToken, requireRecord, type TokenRef } from './lookup.ts'
 import { findByText } from './proof.ts'
@@ -45,6 +45,9 @@ export interface RevokeOptions extends Attribution {
   /** End only this version, pending or previous; the token lives on. */
   readonly version?: number | undefined
 }
+
+/** What this class does to tokens: the journal's action, and the event's name. */
+type ChangeName = 'token.updated' | 'token.disabled' | 'token.enabled' | 'token.revoked'
 
 /** Records read for one page of a list, at most. */
 const PAGE_READS = 1000
@@ -150,7 +153,7 @@ export class Registry {
             input.expiresIn === undefined && { warnedDays }),
         }
       },
-      (event) => this.#base.events.emit('token.updated', { ...event, fields: given }),
+      (event) => ({ ...event, fields: given }),
     )
   }
 
@@ -163,13 +166,8 @@ export class Registry {
   async disable(ref: TokenRef, input: Attribution = {}): Promise<TokenView> {
     const by = checkAttribution(input)
     const mark = { at: this.#base.clock.now(), ...(by.reason !== undefined && { reason: by.reason }) }
-    return this.#change(
-      ref,
-      by,
-      'token.disabled',
-      {},
-      (token) => (token.disabled ? undefined : { ...token, disabled: mark }),
-      (event) => this.#base.events.emit('token.disabled', event),
+    return this.#change(ref, by, 'token.disabled', {}, (token) =>
+      token.disabled ? undefined : { ...token, disabled: mark },
     )
   }
 
@@ -182,14 +180,7 @@ export class Registry {
   async enable(ref: TokenRef, input: Attribution = {}): Promise<TokenView> {
     const by = checkAttribution(input)
     const open = ({ disabled: _, ...token }: TokenRecord): TokenRecord => token
-    return this.#change(
-      ref,
-      by,
-      'token.enabled',
-      {},
-      (token) => (token.disabled ? open(token) : undefined),
-      (event) => this.#base.events.emit('token.enabled', event),
-    )
+    return this.#change(ref, by, 'token.enabled', {}, (token) => (token.disabled ? open(token) : undefined))
   }
 
   /**
@@ -248,7 +239,7 @@ export class Registry {
   }
 
   #revoke(ref: TokenRef, by: Attribution, version: number | undefined): Promise<TokenView> {
-    const { clock, events } = this.#base
+    const { clock } = this.#base
     const detail = version === undefined ? {} : { detail: { version } }
     return this.#change(
       ref,
@@ -272,21 +263,21 @@ export class Registry {
           ? undefined
           : { ...token, versions: retire(token.versions, token.lifetime, version, now) }
       },
-      (event) => events.emit('token.revoked', { ...event, ...(version !== undefined && { version }) }),
+      (event) => ({ ...event, ...(version !== undefined && { version }) }),
     )
   }
 
   /** Reads, decides and commits, anew while others are faster; `undefined` from `decide` = nothing to do. */
-  async #change(
+  async #change<Name extends ChangeName>(
     ref: TokenRef,
     by: Attribution,
-    action: string,
+    action: Name,
     options: { readonly detail?: { readonly [name: string]: string | number }; readonly evenRevoked?: boolean },
     decide: (token: TokenRecord) => TokenRecord | undefined,
-    tell: (event: { id: string; service: string; at: number; actor?: string; reason?: string }) => void,
+    complete: (event: TokenEvent) => IssuingEvents[Name] = (event) => event as IssuingEvents[Name],
   ): Promise<TokenView> {
     await this.#base.ready()
-    const { store, commits, clock } = this.#base
+    const { store, clock } = this.#base
     return retryStale(async () => {
       const stored = await requireRecord(store, ref)
       const { value: token, id, revision } = stored
@@ -302,16 +293,10 @@ export class Registry {
       if (decided === undefined) return viewOf(stored, clock.now())
       const at = clock.now()
       const value: TokenRecord = { ...decided, updatedAt: at }
-      const [changed] = await commits.write(by, [
-        { kind: tokenKind, id, revision, to: { value }, action, ...(options.detail && { detail: options.detail }) },
-      ])
-      tell({
-        id,
-        service: token.service,
-        at,
-        ...(by.actor !== undefined && { actor: by.actor }),
-        ...(by.reason !== undefined && { reason: by.reason }),
-      })
+      const { detail } = options
+      const change = { kind: tokenKind, id, revision, to: { value }, action, ...(detail && { detail }) }
+      const payload = complete(eventOf(token, by, at))
+      const [changed] = await this.#base.write(by, [change], [{ name: action, about: id, payload }])
       return viewOf(changed as Stored<TokenRecord>, at)
     })
   }

@@ -107,9 +107,11 @@ export function abbreviated(text: string): string {
   return text.length <= 20 ? text : `${text.slice(0, 6)}…`
 }
 
+const LONGEST_CODE = 64
+
 /** The code of an error, else its name: what an event may tell of it. Messages of others may hold anything. */
 export function codeOf(error: unknown): string {
   if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
-    return error.code
+    return error.code.slice(0, LONGEST_CODE)
   return error instanceof Error ? error.name : 'unknown'
 }

@@ -38,9 +38,13 @@ export interface SignWebhookOptions extends WebhookMessage {
 }
 
 /** Request headers as frameworks give them; names in any case. */
-export type ReceivedHeaders =
-  | { readonly [name: string]: string | readonly string[] | undefined }
-  | { get(name: string): string | null }
+export type ReceivedHeaders = { readonly [name: string]: string | readonly string[] | undefined } | FetchHeaders
+
+/** What of the Fetch standard's `Headers` is used. */
+export interface FetchHeaders {
+  /** The value of a header, those of several joined. */
+  get(name: string): string | null
+}
 
 /** A message that came in, with what it is checked against. */
 export interface VerifyWebhookOptions {

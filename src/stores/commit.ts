@@ -6,7 +6,8 @@ import type { Random } from '../kernel/random.ts'
 import { RisingIds } from '../kernel/rising-ids.ts'
 import { StaleRevisionError } from './errors.ts'
 import { createLink, dataDigest, type JournalEntry, type JournalFacts, type Link, tagEntry } from './journal-link.ts'
-import type { Expectation, TokenStore, Write } from './token-store.ts'
+import type { OutboxEvent } from './outbox.ts'
+import type { Commit, Expectation, TokenStore, Write } from './token-store.ts'
 
 /** Who changes something, and why; taken by every changing call. */
 export interface Attribution {
@@ -30,6 +31,22 @@ export interface Change<T = unknown> {
   readonly detail?: JournalFacts['detail']
 }
 
+/** A row of an unjournaled kind that is written with a commit. */
+export type Row = Write & {
+  /** Only if the row stands at this revision; 0 = only if there is none. Absent = whatever stands there. */
+  readonly expected?: number
+}
+
+/** An event that goes with a commit. */
+export interface Told {
+  /** What happened, such as `token.rotated`. */
+  readonly name: string
+  /** The event's payload, a JSON value without secrets. */
+  readonly payload: object
+  /** The token, or other record, that it is about: durable subscribers hear of each in order. */
+  readonly about: string
+}
+
 /** What {@link Commits} is made from. */
 export interface CommitsOptions {
   readonly store: TokenStore
@@ -37,6 +54,8 @@ export interface CommitsOptions {
   readonly journalKey: KeyObject
   readonly clock: Clock
   readonly random: Random
+  /** Whether events go into the outbox, for durable subscribers. */
+  readonly outbox: boolean
 }
 
 /** The one way in which records are changed: with expectation, journal entry and tag, in one commit. */
@@ -46,6 +65,7 @@ export class Commits {
   readonly #link: Link
   readonly #clock: Clock
   readonly #ids: RisingIds
+  readonly #outbox: boolean
   readonly #listeners = new Set<(kind: string, id: string) => void>()
 
   /** @param options - the store, the journal key, time and randomness */
@@ -55,6 +75,7 @@ export class Commits {
     this.#link = createLink(options.journalKey)
     this.#clock = options.clock
     this.#ids = new RisingIds(options.random)
+    this.#outbox = options.outbox
   }
 
   /**
@@ -77,7 +98,7 @@ export class Commits {
   }
 
   /**
-   * Writes changes and unjournaled rows together, or nothing.
+   * Writes changes, unjournaled rows and the outbox's events together, or nothing.
    *
    * @returns the changed records as they now stand (a tombstone as `undefined`)
    * @throws StaleRevisionError when a record has changed since it was read
@@ -86,7 +107,8 @@ export class Commits {
   async write<T>(
     by: Attribution,
     changes: readonly Change<T>[],
-    rows: readonly Write[] = [],
+    rows: readonly Row[] = [],
+    told: readonly Told[] = [],
   ): Promise<(Stored<T> | undefined)[]> {
     const at = this.#clock.now()
     const id = this.#ids.next(at)
@@ -111,10 +133,13 @@ export class Commits {
       if (detail !== undefined) facts.detail = detail
       journal.push(tagEntry(this.#key, facts))
     }
-    for (const row of rows) write.push(row)
+    write.push(...rows)
+    expect.push(...expectationsOf(rows))
+    const commit: Mutable<Commit> = { id, expect, write, journal, link: this.#link }
+    if (this.#outbox && told.length > 0) commit.outbox = told.map((event, i) => outboxEvent(event, `${id}.${i}`, at))
     let revisions: readonly number[]
     try {
-      revisions = (await this.#store.commit({ id, expect, write, journal, link: this.#link })).revisions
+      revisions = (await this.#store.commit(commit)).revisions
     } finally {
       // A commit that failed may have been done all the same: what is remembered of its records is no longer sure.
       for (const listener of this.#listeners) for (const { kind, id: written } of changes) listener(kind.name, written)
@@ -123,6 +148,39 @@ export class Commits {
       'value' in change.to ? { id: change.id, revision: revisions[i] as number, value: change.to.value } : undefined,
     )
   }
+
+  /**
+   * Writes unjournaled rows alone, together or not at all: leases, claims, what was tried.
+   *
+   * @param rows - of unjournaled kinds
+   * @param outbox - events that go back into the outbox
+   * @returns false when a row doesn't stand where it was expected; then nothing was written
+   */
+  async put(rows: readonly Row[], outbox?: readonly OutboxEvent[]): Promise<boolean> {
+    if (rows.length === 0) return true
+    const id = this.#ids.next(this.#clock.now())
+    try {
+      await this.#store.commit({
+        id,
+        expect: expectationsOf(rows),
+        write: rows,
+        journal: [],
+        ...(outbox && { outbox }),
+      })
+      return true
+    } catch (error) {
+      if (error instanceof StaleRevisionError) return false
+      throw error
+    }
+  }
+}
+
+function expectationsOf(rows: readonly Row[]): Expectation[] {
+  return rows.flatMap(({ kind, id, expected }) => (expected === undefined ? [] : [{ kind, id, revision: expected }]))
+}
+
+function outboxEvent({ name, payload, about }: Told, id: string, at: number): OutboxEvent {
+  return { id, name, token: about, at, payload }
 }
 
 type Mutable<T> = { -readonly [key in keyof T]: T[key] }

@@ -1,9 +1,10 @@
 import { type Clock, systemClock } from '../kernel/clock.ts'
 import { Emitter, type EventSink } from '../kernel/emitter.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
+import type { Stored } from '../kernel/kind.ts'
 import { type Random, systemRandom } from '../kernel/random.ts'
 import { type KeyInput, KeyRing } from '../tokens/key-ring.ts'
-import { Commits } from './commit.ts'
+import { type Attribution, type Change, Commits, type Row, type Told } from './commit.ts'
 import { checkKeys } from './key-check.ts'
 import type { TokenStore } from './token-store.ts'
 
@@ -19,6 +20,16 @@ export interface FoundationOptions<Events extends object> {
   readonly random?: Random | undefined
   /** Where events go. Default: an emitter of its own. */
   readonly events?: EventSink<Events> | undefined
+  /** Whether events are also written to the outbox, which durable subscribers read. Default false. */
+  readonly outbox?: boolean | undefined
+}
+
+/** An event with what it is about, as it goes with a change. */
+export interface ToldEvent<Events extends object, Name extends keyof Events & string> {
+  readonly name: Name
+  readonly payload: Events[Name]
+  /** The token, or other record, that it is about. */
+  readonly about: string
 }
 
 /** What a service stands on: options of its own, or a foundation that it shares. */
@@ -31,7 +42,7 @@ export interface SharedFoundation<Events extends object> {
 }
 
 /** Store, keys, time, randomness and events, checked and complete, with the one way to change records. */
-export class Foundation<Events extends object> {
+export class Foundation<out Events extends object> {
   readonly store: TokenStore
   readonly keys: KeyRing
   readonly clock: Clock
@@ -48,7 +59,8 @@ export class Foundation<Events extends object> {
     this.random = options.random ?? systemRandom()
     this.events = options.events ?? new Emitter<Events>()
     const { store, clock, random } = this
-    this.commits = new Commits({ store, clock, random, journalKey: this.keys.subkey('journal') })
+    const { outbox = false } = options
+    this.commits = new Commits({ store, clock, random, outbox, journalKey: this.keys.subkey('journal') })
   }
 
   /**
@@ -86,5 +98,27 @@ export class Foundation<Events extends object> {
       },
     )
     return this.#ready
+  }
+
+  /**
+   * Makes a change and tells of it: records, rows, journal entries and the outbox's events in one commit, then the
+   * listeners in this process.
+   *
+   * @param by - who, and why
+   * @param changes - of journaled records
+   * @param told - the events that go with them
+   * @param rows - of unjournaled kinds
+   * @returns the changed records as they now stand (a tombstone as `undefined`)
+   * @throws StaleRevisionError, UniqueConflictError, StoreError; then nothing was written, and nobody is told
+   */
+  async write<T, Name extends keyof Events & string>(
+    by: Attribution,
+    changes: readonly Change<T>[],
+    told: readonly ToldEvent<Events, Name>[],
+    rows?: readonly Row[],
+  ): Promise<(Stored<T> | undefined)[]> {
+    const stored = await this.commits.write(by, changes, rows, told as readonly Told[])
+    for (const { name, payload } of told) this.events.emit(name, payload)
+    return stored
   }
 }

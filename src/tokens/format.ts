@@ -246,3 +246,27 @@ function intern(format: TokenFormat): TokenFormat {
   formats.set(key, fresh)
   return fresh
 }
+
+/**
+ * Checks a text that another system made.
+ *
+ * @param weak - lets one pass that is too short or too simple to be a secret
+ * @throws InvalidInputError when it can't be a token here
+ */
+export function checkForeignText(text: unknown, weak: boolean): asserts text is string {
+  if (typeof text !== 'string' || text.length > MAX_OPAQUE_LENGTH || !isPrintable(text)) {
+    throw new InvalidInputError(
+      'token',
+      `must be printable ASCII without spaces, at most ${MAX_OPAQUE_LENGTH} characters`,
+      'import another form by its digest',
+    )
+  }
+  if (hasSignedForm(text)) throw new InvalidInputError('token', 'has the form of a signed token', 'issue a new one')
+  if (!weak && (text.length < 16 || new Set(text).size < 8)) {
+    throw new InvalidInputError(
+      'token',
+      'is too short or too simple to be a secret',
+      'issue a new one, or set allowWeak',
+    )
+  }
+}

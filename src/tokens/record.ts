@@ -13,6 +13,13 @@ export interface TokenVersion extends Version {
   readonly digests: { readonly [keyId: string]: string }
   /** The encrypted text, only of retrievable tokens. */
   readonly sealed?: string
+  /** The slot of the rule that it was made for, epoch ms; its age counts from there. */
+  readonly datedAt?: number
+}
+
+/** The instant from which a version's age counts, epoch ms: the slot of the rule that made it, else its making. */
+export function dateOf(version: TokenVersion): number {
+  return version.datedAt ?? version.createdAt
 }
 
 /** When and why something was done to a token. */
@@ -68,15 +75,16 @@ export interface TokenRecord {
  */
 export function newRecord(
   draft: Omit<TokenRecord, 'versions'>,
-  proof: Pick<TokenVersion, 'preview' | 'digests' | 'sealed'>,
+  proof: Pick<TokenVersion, 'preview' | 'digests' | 'sealed' | 'datedAt'>,
 ): TokenRecord {
   const { id, service, format, policy, createdAt, lifetime, about } = draft
-  const { preview, digests, sealed } = proof
+  const { preview, digests, sealed, datedAt } = proof
   const state = 'current'
   const versions: TokenVersion[] =
     sealed === undefined
       ? [{ n: 1, state, createdAt, preview, digests }]
       : [{ n: 1, state, createdAt, preview, digests, sealed }]
+  if (datedAt !== undefined) versions[0] = { ...(versions[0] as TokenVersion), datedAt }
   if (lifetime === undefined) {
     if (about === undefined) return { id, service, format, policy, createdAt, versions }
     return { id, service, format, policy, createdAt, about, versions }
@@ -162,7 +170,7 @@ export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
   },
   order: {
     created: (token) => ({ at: token.createdAt }),
-    rotated: (token) => (token.revoked === undefined ? { at: currentOf(token.versions).createdAt } : undefined),
+    rotated: (token) => (token.revoked === undefined ? { at: dateOf(currentOf(token.versions)) } : undefined),
     ends: (token) =>
       token.revoked === undefined ? finite(endOf(currentOf(token.versions), token.lifetime)) : undefined,
     warning: (token) => {

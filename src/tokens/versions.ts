@@ -125,6 +125,55 @@ export function supersede<V extends Version>(
   return promote(begin(standing, fresh, now, now), lifetime, now, grace)
 }
 
+/**
+ * Gives a pending version up. Whoever may have been handed it can go on with it until `keptUntil`, as with one that was
+ * superseded; without that it ends now.
+ */
+export function abandon<V extends Version>(
+  versions: readonly V[],
+  lifetime: Lifetime | undefined,
+  now: number,
+  keptUntil?: number,
+): V[] {
+  return checked(
+    versions.map((version) => {
+      if (version.state !== 'pending') return version
+      const end = keptUntil === undefined ? now : Math.min(endOf(version, lifetime), keptUntil)
+      if (end <= now) return retired(version, lifetime, now)
+      const { pendingUntil: _, ...rest } = version
+      return { ...rest, state: 'previous', supersededAt: now, graceUntil: end } as unknown as V
+    }),
+  )
+}
+
+/**
+ * Makes a previous version current again; the current one becomes previous until `min(its own end, now + grace)`, or
+ * ends now when `grace` is 0. The previous one must verify still.
+ */
+export function revert<V extends Version>(
+  versions: readonly V[],
+  lifetime: Lifetime | undefined,
+  n: number,
+  now: number,
+  grace: number,
+): V[] {
+  return checked(
+    versions.map((version) => {
+      if (version.n === n) {
+        if (version.state !== 'previous' || now >= endOf(version, lifetime)) {
+          throw new TypeError(`version ${n} can't become current again`)
+        }
+        const { graceUntil: _, supersededAt: __, ...rest } = version
+        return { ...rest, state: 'current' } as unknown as V
+      }
+      if (version.state !== 'current') return version
+      if (grace === 0) return retired(version, lifetime, now)
+      const graceUntil = Math.min(endOf(version, lifetime), now + grace)
+      return { ...version, state: 'previous', supersededAt: now, graceUntil }
+    }),
+  )
+}
+
 /** Ends one version now, as revoked. The current one can't be ended by itself. */
 export function retire<V extends Version>(
   versions: readonly V[],
