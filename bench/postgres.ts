@@ -2,7 +2,6 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { parseRateLimits } from '../src/access/rate-limits.ts'
 import { type Commit, Generator, generateSecret, KeyRing, systemClock, systemRandom } from '../src/index.ts'
-import type { Verifier } from '../src/issuing/verifier.ts'
 import { Connections } from '../src/postgres/connections.ts'
 import { PostgresRateLimiter, PostgresTokenStore } from '../src/postgres/index.ts'
 import { KindRegistry } from '../src/postgres/kind-registry.ts'
@@ -25,8 +24,8 @@ const SMALL = 10_000
 const LARGE = 1_000_000
 /** How many distinct tokens the calls come with. */
 const KEPT = 4096
-/** Calls in a slice that begins with an empty cache. */
-const COLD = 128
+/** Of how many texts a verifier remembers the proof, where each is to be a first sight. */
+const REMEMBERED = 64
 const ROUNDS = 15
 const ROUND_MS = 500
 
@@ -92,21 +91,10 @@ async function warm(report: Report, { store, texts }: Loaded, keys: KeyRing): Pr
   verifier.close()
 }
 
-/** Checks of texts that a new verifier sees for the first time. */
+/** Checks by a verifier that has forgotten each text before it comes again: all are first sights. */
 function coldVerifies({ store, texts }: Loaded, keys: KeyRing): Subject {
-  let verifier: Verifier | undefined
-  return {
-    async: true,
-    operations: COLD,
-    before: async () => {
-      verifier?.close()
-      verifier = trackedVerifier(store, keys).verifier
-      // The first call of a verifier compares the key ring with the store.
-      await verifier.verify('')
-    },
-    // Slices go through the texts one after the other: within a slice none comes twice.
-    run: (i) => verifier?.verify(texts[i % texts.length], callContext()),
-  }
+  const { verifier } = trackedVerifier(store, keys, REMEMBERED)
+  return { async: true, run: (i) => verifier.verify(texts[i % texts.length], callContext()) }
 }
 
 async function cold(
@@ -124,7 +112,6 @@ async function cold(
   const text = `SELECT r.id, r.revision, r.body FROM ${n.uniq} u JOIN ${n.record} r ON r.kind = $3 AND r.id = u.id WHERE u.ind = $1 AND u.key = $2`
   const select: Subject = {
     async: true,
-    operations: COLD,
     run: async (i) => {
       const found = await pool.query({
         name: 'raw',
