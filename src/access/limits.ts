@@ -44,6 +44,9 @@ export interface LimitsOptions {
   readonly onStoreFailure: (error: unknown) => void
 }
 
+/** Where the rate limits of a call were taken from, and so where they go back to. */
+type Taken = 'nowhere' | 'local' | Reservation
+
 const UNAVAILABLE: LimitRefusal = Object.freeze({ code: 'unavailable' })
 
 /** Rate limits and quota of a token, reserved all together or not at all. */
@@ -81,7 +84,9 @@ export class Limits {
       const refusal = this.#askLocal(memo, token.id, rateLimits, cost, now, true)
       if (refusal !== undefined) return refusal
     }
-    return quota === undefined ? undefined : this.#reserveQuota(memo, token, cost, now)
+    return quota === undefined
+      ? undefined
+      : this.#reserveQuota(memo, token, cost, now, rateLimits === undefined ? 'nowhere' : 'local')
   }
 
   /** What is left of everything, as far as is known here. */
@@ -97,9 +102,12 @@ export class Limits {
   }
 
   /**
-   * The quota first, then the shared limiter: what the quota's block has to take back costs nothing, a unit to give back
-   * over there would be a round trip, in which others are refused for its sake. A limit that would refuse is named
-   * before the quota all the same: without the quota the limiter is asked, and nothing is taken.
+   * The quota first, from the block that is held, then the shared limiter: what the block has to take back costs nothing, a
+   * unit to give back over there would be a round trip, in which others are refused for its sake. Without the quota the
+   * limiter is only asked, because a limit that would refuse is named before the quota.
+   *
+   * When a block has to be fetched, the limiter comes first: calls that it refuses would pile up blocks here that other
+   * processes could use.
    */
   async #reserveShared(
     limiter: RateLimiter,
@@ -110,26 +118,23 @@ export class Limits {
     now: number,
   ): Promise<LimitRefusal | undefined> {
     const { quota } = token.policy
-    const slot = quota === undefined ? undefined : this.#quotaSlot(memo, token)
-    let window: number | undefined
-    let lacking: 'quota_exceeded' | 'unavailable' | undefined
-    if (quota !== undefined && slot !== undefined) {
-      try {
-        const reserved = this.#quotas.reserve(slot, quota, cost, now)
-        window = reserved instanceof Promise ? await reserved : reserved
-        if (window === undefined) lacking = 'quota_exceeded'
-      } catch (error) {
-        this.#onStoreFailure(error)
-        lacking = 'unavailable'
-      }
+    const ask = (take: boolean) => this.#askShared(limiter, memo, token.id, limits, cost, take)
+    if (quota === undefined) {
+      const answer = await ask(true)
+      return isRefusal(answer) ? answer : undefined
     }
-    const refusal = await this.#askShared(limiter, memo, token.id, limits, cost, lacking === undefined)
-    if (refusal !== undefined) {
-      if (slot !== undefined && window !== undefined) this.#quotas.giveBack(slot, cost, window)
-      return refusal
+    const slot = this.#quotaSlot(memo, token)
+    const held = this.#quotas.reserveHeld(slot, quota, cost, now)
+    if (held === undefined) {
+      const answer = await ask(false)
+      return isRefusal(answer) ? answer : this.#quotaRefusal(memo, token)
     }
-    if (lacking === 'unavailable') return UNAVAILABLE
-    return lacking === undefined ? undefined : this.#quotaRefusal(memo, token)
+    const taken = await ask(true)
+    if (isRefusal(taken)) {
+      if (held !== 'fetch') this.#quotas.giveBack(slot, cost, held)
+      return taken
+    }
+    return held === 'fetch' ? this.#reserveQuota(memo, token, cost, this.#clock.now(), taken) : undefined
   }
 
   /** The shared limiter's word, or what the fail mode says instead. */
@@ -140,16 +145,17 @@ export class Limits {
     limits: readonly RateLimit[],
     cost: number,
     take: boolean,
-  ): Promise<LimitRefusal | undefined> {
+  ): Promise<LimitRefusal | Taken> {
     try {
       const answer = await (take ? limiter.reserve(id, limits, cost, memo) : limiter.check(id, limits, cost, memo))
       memo.shared = answer
-      return answer.granted ? undefined : { code: 'rate_limited', retryAfterMs: answer.retryAfterMs }
+      return answer.granted ? answer : { code: 'rate_limited', retryAfterMs: answer.retryAfterMs }
     } catch (error) {
       this.#onLimiterFailure(error)
       memo.shared = undefined
       if (this.#failMode === 'closed') return UNAVAILABLE
-      return this.#failMode === 'open' ? undefined : this.#askLocal(memo, id, limits, cost, this.#clock.now(), take)
+      if (this.#failMode === 'open') return 'nowhere'
+      return this.#askLocal(memo, id, limits, cost, this.#clock.now(), take) ?? 'local'
     }
   }
 
@@ -168,28 +174,29 @@ export class Limits {
     return retryAfterMs === 0 ? undefined : { code: 'rate_limited', retryAfterMs }
   }
 
-  /** The quota, after this process's own limits passed; gives their units back when it refuses. */
+  /** The quota, after the rate limits passed; gives those back when it refuses. */
   #reserveQuota(
     memo: TokenLimits,
     token: TokenRecord,
     cost: number,
     now: number,
+    taken: Taken,
   ): MaybePromise<LimitRefusal | undefined> {
     const reserved = this.#quotas.reserve(this.#quotaSlot(memo, token), token.policy.quota as Quota, cost, now)
     if (typeof reserved === 'number') return undefined
-    if (reserved === undefined) return this.#refuseQuota(memo, token, cost)
+    if (reserved === undefined) return this.#refuseQuota(memo, token, cost, taken)
     return reserved.then(
-      (window) => (window === undefined ? this.#refuseQuota(memo, token, cost) : undefined),
+      (window) => (window === undefined ? this.#refuseQuota(memo, token, cost, taken) : undefined),
       (error: unknown) => {
-        this.#giveBackLocal(memo, token, cost)
+        this.#giveBack(memo, token, cost, taken)
         this.#onStoreFailure(error)
         return UNAVAILABLE
       },
     )
   }
 
-  #refuseQuota(memo: TokenLimits, token: TokenRecord, cost: number): LimitRefusal {
-    this.#giveBackLocal(memo, token, cost)
+  #refuseQuota(memo: TokenLimits, token: TokenRecord, cost: number, taken: Taken): LimitRefusal {
+    this.#giveBack(memo, token, cost, taken)
     return this.#quotaRefusal(memo, token)
   }
 
@@ -198,9 +205,15 @@ export class Limits {
     return { code: 'quota_exceeded', retryAfterMs: resetMs }
   }
 
-  #giveBackLocal(memo: TokenLimits, token: TokenRecord, cost: number): void {
-    const { rateLimits } = token.policy
-    if (memo.limits !== undefined && rateLimits !== undefined) this.#local.giveBackSlot(memo.limits, rateLimits, cost)
+  #giveBack(memo: TokenLimits, token: TokenRecord, cost: number, taken: Taken): void {
+    if (taken === 'nowhere') return
+    if (taken === 'local') {
+      const { rateLimits } = token.policy
+      if (memo.limits !== undefined && rateLimits !== undefined) this.#local.giveBackSlot(memo.limits, rateLimits, cost)
+      return
+    }
+    const given = this.#shared?.giveBack(taken)
+    if (given instanceof Promise) given.catch(this.#onLimiterFailure)
   }
 
   #slot(memo: TokenLimits, id: string, limits: readonly RateLimit[], now: number): LimitSlot {
@@ -212,4 +225,8 @@ export class Limits {
     memo.quota ??= this.#quotas.slot(token.id, token.createdAt)
     return memo.quota
   }
+}
+
+function isRefusal(answer: LimitRefusal | Taken): answer is LimitRefusal {
+  return typeof answer === 'object' && !('granted' in answer)
 }

@@ -95,6 +95,16 @@ export class QuotaBlocks {
    * @returns the window that they are of, for {@link QuotaBlocks.giveBack}; undefined = they aren't there
    */
   reserve(slot: QuotaSlot, quota: Quota, cost: number, now: number): MaybePromise<number | undefined> {
+    const held = this.reserveHeld(slot, quota, cost, now)
+    return held === 'fetch' ? this.#reserveAfterFetch(slot, quota, cost) : held
+  }
+
+  /**
+   * As {@link QuotaBlocks.reserve}, from the block that is held.
+   *
+   * @returns `fetch` when a new one is needed
+   */
+  reserveHeld(slot: QuotaSlot, quota: Quota, cost: number, now: number): number | undefined | 'fetch' {
     this.#turn(slot, quota, now)
     if (slot.left >= cost) {
       slot.left -= cost
@@ -104,8 +114,7 @@ export class QuotaBlocks {
       return slot.window
     }
     // What others were granted never comes back within the window, so what is known here can only be too hopeful.
-    if (slot.left + quota.limit - slot.granted < cost) return undefined
-    return this.#reserveAfterFetch(slot, quota, cost)
+    return slot.left + quota.limit - slot.granted < cost ? undefined : 'fetch'
   }
 
   /**

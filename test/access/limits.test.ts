@@ -112,6 +112,42 @@ describe('a quota before a shared limiter', () => {
     ])
   })
 
+  it('a crowd that a limit refuses piles up no blocks here: the others may have them', async () => {
+    const clock = fakeClock({ now: START })
+    const limiter = new Elsewhere(clock)
+    const { store, state } = withQuotas(new MemoryTokenStore({ clock }))
+    const keys = 'a secret for two instances 0123456789 abcdef'
+    const open = () => setUp({ store, keys, limiter }, clock).tokens
+    const [here, there] = [open(), open()]
+    const { token } = await here.generate({
+      service: 'A',
+      rateLimit: { limit: 1, per: '1s' },
+      quota: { limit: 50, per: '1d' },
+    })
+    const crowd = await Promise.all(Array.from({ length: 60 }, () => here.verify(token)))
+    expect(crowd.filter((answer) => answer.ok)).toHaveLength(1)
+    expect(crowd.filter((answer) => !answer.ok && answer.code === 'rate_limited')).toHaveLength(59)
+    expect(state.reads).toBeLessThan(5)
+    let passed = 0
+    for (let n = 0; n < 60; n++) {
+      await clock.advance('1s')
+      if ((await there.verify(token)).ok) passed += 1
+    }
+    // All but what was used over here, and the unit that was fetched ahead.
+    expect(passed).toBeGreaterThanOrEqual(48)
+  })
+
+  it('a block that can’t be fetched gives the limiter its units back', async () => {
+    const { limiter, quotas, tokens, codeOf } = world()
+    const { token } = await tokens.generate({ service: 'A', rateLimit: LIMIT, quota: { limit: 30 } })
+    quotas.away = true
+    expect(await codeOf(token)).toBe('unavailable')
+    expect(limiter.asked).toEqual(['reserve', 'giveBack'])
+    quotas.away = false
+    for (let n = 0; n < 3; n++) expect(await codeOf(token)).toBe('ok')
+    expect(await codeOf(token)).toBe('rate_limited')
+  })
+
   it('units of a window that ended while the limiter was asked are not given to the next', async () => {
     const { clock, limiter, tokens, codeOf } = world()
     const { token } = await tokens.generate({ service: 'A', rateLimit: LIMIT, quota: { limit: 4, per: '1d' } })
