@@ -95,6 +95,23 @@ describe.runIf(there)('instances of a service on one PostgreSQL', () => {
     expect(rows).toContainEqual({ action: 'token.rotated', n: rotated })
   }, 30_000)
 
+  it('an instance that may only read verifies, and refuses what needs a write (docs/scaling.md)', async () => {
+    const writer = await open({}, 0)
+    const { token } = await writer.generate({ service: 'READ', rateLimit: { limit: 2, per: '1d' } })
+    const { token: counted } = await writer.generate({ service: 'COUNTED', quota: { limit: 100, per: '1d' } })
+    const replica = newPool({ options: '-c default_transaction_read_only=on' })
+    const reader = new Tokenwright({ store: new PostgresTokenStore({ pool: replica, schema }), keys, maxStaleness: 0 })
+    expect([await codeOf(reader, token), await codeOf(reader, token)]).toEqual(['ok', 'ok'])
+    expect(await codeOf(reader, token)).toBe('rate_limited')
+    expect(await codeOf(reader, counted)).toBe('unavailable')
+    await expect(reader.revoke('READ')).rejects.toMatchObject({ code: 'ERR_STORE_READ_ONLY' })
+    await writer.revoke('READ')
+    expect(await codeOf(reader, token)).toBe('revoked')
+    // What it counted has nowhere to go.
+    await expect(reader.close()).rejects.toMatchObject({ code: 'ERR_STORE_READ_ONLY' })
+    await replica.end()
+  })
+
   it('open() makes the tables, and closes what it was given when it can’t', async () => {
     const own = newPool()
     const store = await PostgresTokenStore.open({ pool: own, schema, closePool: true })
