@@ -2,10 +2,13 @@ import type { LimiterErrorCode } from './access/limiter-error.ts'
 import type { OutboxEvents } from './events/events.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
+import type { JournalEvents } from './journal/events.ts'
+import type { JournalErrorCode } from './journal/retention.ts'
 import type { ClockJumpedEvent } from './kernel/clock.ts'
 import type { KernelErrorCode } from './kernel/errors.ts'
 import type { RotationErrorCode } from './rotation/errors.ts'
 import type { RotationEvents } from './rotation/events.ts'
+import type { ClockSkewedEvent } from './stores/clock-skew.ts'
 import type { StoreErrorCode } from './stores/errors.ts'
 import type { KeyErrorCode } from './tokens/key-ring.ts'
 import type { UsageEvents } from './usage/usage-tracker.ts'
@@ -19,15 +22,8 @@ export interface TickFailedEvent {
   readonly at: number
 }
 
-/** This process's clock and the store's are more than a minute apart: deadlines will not agree among processes. */
-export interface ClockSkewedEvent {
-  /** The store's time less this process's, ms. */
-  readonly offsetMs: number
-  readonly at: number
-}
-
 /** Every event that `tokens.events` emits, by its name. */
-export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents, OutboxEvents {
+export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents, OutboxEvents, JournalEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -41,4 +37,5 @@ export type ErrorCode =
   | IssuingErrorCode
   | RotationErrorCode
   | LimiterErrorCode
+  | JournalErrorCode
   | 'ERR_FORMAT_CLASH'

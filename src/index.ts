@@ -20,13 +20,12 @@ export type { LimitMemo, RateLimiter, Reservation } from './access/rate-limiter.
 export type { RateLimitOptions } from './access/rate-limits.ts'
 export {
   defineScopes,
-  type Risk,
   type ScopeCatalog,
   type ScopeCatalogOptions,
   type ScopeDefinition,
 } from './access/scope-catalog.ts'
 export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
-export type { ClockSkewedEvent, ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
+export type { ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
 export type { DeadLetter } from './events/dead-letter.ts'
 export type { OutboxDeadEvent, OutboxEvents } from './events/events.ts'
 export {
@@ -83,6 +82,14 @@ export {
 } from './issuing/registry.ts'
 export type { TokenFilter } from './issuing/token-filter.ts'
 export { type FailMode, Verifier, type VerifierOptions, type VerifierSettings } from './issuing/verifier.ts'
+export { type AuditEntry, AuditLog, type AuditOptions, type AuditSettings } from './journal/audit-log.ts'
+export type { AuditQuery } from './journal/audit-query.ts'
+export type { BadEntry, JournalProblem } from './journal/chain.ts'
+export type { Checkpoint } from './journal/checkpoint.ts'
+export type { JournalBrokenEvent, JournalCheckpointEvent, JournalEvents } from './journal/events.ts'
+export { type JournalErrorCode, type PruneReport, PruneUnsupportedError } from './journal/retention.ts'
+export type { JournalVerification, VerifyJournalOptions } from './journal/verification.ts'
+export { type ExportVerification, verifyExport } from './journal/verify-export.ts'
 export { AtomicWriteError, type AtomicWriteOptions, writeFileAtomic } from './kernel/atomic-file.ts'
 export type { Json, JsonObject } from './kernel/bytes.ts'
 export { type Clock, type ClockJumpedEvent, systemClock, type Timer, type WaitOptions } from './kernel/clock.ts'
@@ -179,6 +186,7 @@ export type { RotationSettings } from './rotation/settings.ts'
 export type { WhenInGrace } from './rotation/start.ts'
 export { type PublishToWebhookOptions, publishToWebhook, WebhookError } from './rotation/webhook-hook.ts'
 export type { ChangeChannel } from './stores/change-channel.ts'
+export type { ClockSkewedEvent } from './stores/clock-skew.ts'
 export type { Attribution } from './stores/commit.ts'
 export {
   InvalidCommitError,
@@ -229,6 +237,7 @@ export {
 } from './tokens/key-ring.ts'
 export { FormatClashError, KnownFormats } from './tokens/known-formats.ts'
 export type { ArgValue, Level, Policy, Quota, RateLimit, ToolRule } from './tokens/policy.ts'
+export type { Risk } from './tokens/risk.ts'
 export type { TokenView, VersionView } from './tokens/token-view.ts'
 export {
   type CheckStep,

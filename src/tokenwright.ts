@@ -23,6 +23,8 @@ import {
   type UpdateInput,
 } from './issuing/registry.ts'
 import { type FailMode, Verifier } from './issuing/verifier.ts'
+import { AuditLog, type AuditSettings } from './journal/audit-log.ts'
+import { journalBaseKind } from './journal/journal-base.ts'
 import type { Clock } from './kernel/clock.ts'
 import { type Duration, parseDuration } from './kernel/duration.ts'
 import { Emitter } from './kernel/emitter.ts'
@@ -35,13 +37,14 @@ import type { RotationTick } from './rotation/rotation-turn.ts'
 import { type Rotated, type RotatedAgain, Rotator } from './rotation/rotator.ts'
 import type { RotationSettings } from './rotation/settings.ts'
 import type { ChangeChannel } from './stores/change-channel.ts'
+import { ClockSkew } from './stores/clock-skew.ts'
 import type { Attribution } from './stores/commit.ts'
 import { Foundation } from './stores/foundation.ts'
 import type { Page, TokenStore } from './stores/token-store.ts'
 import type { FormatInput } from './tokens/format.ts'
 import type { KeyInput, KeyRing } from './tokens/key-ring.ts'
 import { KnownFormats } from './tokens/known-formats.ts'
-import { RETIRED_RETENTION } from './tokens/record.ts'
+import { RETIRED_RETENTION, tokenKind } from './tokens/record.ts'
 import type { TokenView } from './tokens/token-view.ts'
 import type { Verification, VerifyContext } from './tokens/verification.ts'
 import { type UsageOptions, UsageTracker } from './usage/usage-tracker.ts'
@@ -82,6 +85,8 @@ export interface TokenwrightOptions {
   readonly channel?: ChangeChannel | undefined
   /** What is done when tokens get new versions: hooks, time limits, patience. */
   readonly rotation?: RotationSettings | undefined
+  /** Checkpoints of the journal, and how long it is kept. */
+  readonly audit?: AuditSettings | undefined
   /** Durable subscribers, who get every event at least once. Give every instance on a store the same. Default none. */
   readonly onEvent?: readonly Subscriber[] | undefined
   /** How events are handed to durable subscribers. */
@@ -118,15 +123,13 @@ const OPTIONS = [
   'maxStaleness',
   'channel',
   'rotation',
+  'audit',
   'onEvent',
   'outbox',
 ]
 const CLEANUP_EVERY = 3_600_000
-const SKEW_CHECK_EVERY = 600_000
-/** Journal entries linked in one turn, on stores that append them unsealed. */
-const SEALED_AT_ONCE = 2000
-/** Clocks that are further apart than this don't agree on deadlines, ms. */
-const MAX_SKEW = 60_000
+/** The kinds whose every change is journaled. */
+const JOURNALED = [tokenKind, journalBaseKind]
 
 /**
  * The front door: makes the services, wires them together, and has a short cut to each of the usual calls.
@@ -151,14 +154,15 @@ export class Tokenwright {
   readonly usage: UsageTracker
   readonly scheduler: Scheduler
   readonly outbox: Outbox
+  readonly audit: AuditLog
   readonly #base: Foundation<TokenEvents>
   readonly #warnings: ExpiryWarnings
+  readonly #skew: ClockSkew
   readonly #retention: number | undefined
   readonly #limiter: RateLimiter | undefined
   readonly #health = new HealthSources()
   readonly #stopListening: () => void
   #nextCleanup = 0
-  #nextSkewCheck = 0
   #ticking: Promise<TickReport> | undefined
   #closing: Promise<void> | undefined
 
@@ -193,14 +197,15 @@ export class Tokenwright {
     this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })
     this.keys = new KeyManager({ foundation: base })
     this.outbox = new Outbox({ foundation: base, subscribers, outbox: options.outbox })
+    this.audit = new AuditLog({ foundation: base, audit: options.audit, kinds: JOURNALED })
     this.#warnings = new ExpiryWarnings(base)
     const { retention = RETIRED_RETENTION } = options
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
     this.scheduler = new Scheduler({ clock, interval: options.tickInterval, tick: () => this.tick() })
     this.#stopListening = clock.onJump((event) => events.emit('clock.jumped', event))
-    this.healthSource('store', () => this.#storeHealth())
-    this.healthSource('usage', () => this.#usageHealth())
-    this.healthSource('outbox', () => this.#outboxHealth())
+    this.#skew = new ClockSkew(store, clock, events)
+    const parts = { store: this.#skew, usage: this.usage, outbox: this.outbox, journal: this.audit }
+    for (const [name, part] of Object.entries(parts)) this.healthSource(name, () => part.health())
   }
 
   /**
@@ -319,7 +324,7 @@ export class Tokenwright {
     try {
       await this.usage.flush()
       while (this.verifier.addedDigests.size > 0) await this.verifier.addedDigests.flush()
-      while ((await this.#base.commits.seal(SEALED_AT_ONCE)) === SEALED_AT_ONCE);
+      while ((await this.audit.seal()) > 0);
     } finally {
       try {
         await this.#base.store.close()
@@ -331,9 +336,9 @@ export class Tokenwright {
 
   async #tick(now: number): Promise<TickReport> {
     await this.usage.tick(now)
-    await this.#part('clock check', now, () => this.#checkSkew(now))
+    await this.#part('clock check', now, () => this.#skew.tick(now))
     await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
-    await this.#part('sealing', now, () => this.#base.commits.seal(SEALED_AT_ONCE))
+    await this.#part('journal', now, () => this.audit.tick(now))
     const warned = (await this.#part('expiry warnings', now, () => this.#warnings.tick(now))) ?? 0
     const rotations = await this.#part('rotations', now, () => this.rotator.tick())
     const cleanup = await this.#cleanup(now)
@@ -356,42 +361,5 @@ export class Tokenwright {
       this.events.emit('tick.failed', { part, code: codeOf(error), at })
       return undefined
     }
-  }
-
-  async #storeHealth(): Promise<HealthSource> {
-    const offset = await this.#skew()
-    if (Math.abs(offset) <= MAX_SKEW) return { status: 'healthy', reasons: [] }
-    return { status: 'degraded', reasons: [`its clock is ${Math.round(offset / 1000)} s away from this process's`] }
-  }
-
-  /** How far the store's clock is ahead of this process's, ms. */
-  async #skew(): Promise<number> {
-    const before = this.clock.now()
-    const time = await this.#base.store.time()
-    // Half of the way there and back: what a slow answer adds is no skew.
-    return time - (before + this.clock.now()) / 2
-  }
-
-  async #checkSkew(now: number): Promise<void> {
-    if (now < this.#nextSkewCheck) return
-    const offsetMs = await this.#skew()
-    this.#nextSkewCheck = now + SKEW_CHECK_EVERY
-    if (Math.abs(offsetMs) > MAX_SKEW) this.events.emit('clock.skewed', { offsetMs, at: now })
-  }
-
-  #usageHealth(): HealthSource {
-    const { droppedCalls, droppedRequests } = this.usage.stats()
-    if (droppedCalls + droppedRequests === 0) return { status: 'healthy', reasons: [] }
-    return {
-      status: 'degraded',
-      reasons: [`${droppedCalls} calls were not counted and ${droppedRequests} not logged since the start`],
-    }
-  }
-
-  async #outboxHealth(): Promise<HealthSource> {
-    const dead = await this.outbox.deadLetters({ limit: 1000 })
-    if (dead.items.length === 0) return { status: 'healthy', reasons: [] }
-    const count = `${dead.items.length}${dead.cursor === undefined ? '' : ' or more'}`
-    return { status: 'degraded', reasons: [`${count} events were given up; see outbox.deadLetters()`] }
   }
 }

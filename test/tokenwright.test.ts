@@ -89,7 +89,7 @@ describe('Tokenwright', () => {
     await tokens.tick()
     expect(sealed).toEqual([2000])
     await tokens.close()
-    expect(sealed).toEqual([2000, 2000, 2000])
+    expect(sealed).toEqual([2000, 2000, 2000, 2000])
   })
 
   it('tick never throws; a part that fails is an event, and the others run', async () => {

@@ -1,13 +1,8 @@
 import { InvalidInputError } from '../kernel/errors.ts'
+import { RISKS, type Risk } from '../tokens/risk.ts'
 import { nearest } from './nearest.ts'
 import { grants, MAX_SCOPES, parseScope } from './scopes.ts'
 import { checkToolName } from './tools.ts'
-
-/** How much harm a scope or a tool can do. */
-export type Risk = 'low' | 'moderate' | 'high' | 'critical'
-
-/** The risks, lowest first. */
-export const RISKS: readonly Risk[] = Object.freeze(['low', 'moderate', 'high', 'critical'] as const)
 
 /** A scope as a catalogue describes it. */
 export interface ScopeDefinition {
@@ -56,6 +51,8 @@ export interface ScopeCatalog {
   riskOfTool(tool: string): Risk | undefined
   /** The defined scopes, sorted. */
   readonly scopes: readonly string[]
+  /** The tools that scopes open, sorted. */
+  readonly tools: readonly string[]
   /** The meta scopes, sorted. */
   readonly meta: readonly string[]
 }
@@ -87,6 +84,7 @@ export function defineScopes(options: ScopeCatalogOptions): ScopeCatalog {
 
 class Catalog implements ScopeCatalog {
   readonly scopes: readonly string[]
+  readonly tools: readonly string[]
   readonly meta: readonly string[]
   readonly #risks = new Map<string, Risk>()
   /** By scope: all that it brings, itself included. */
@@ -117,6 +115,7 @@ class Catalog implements ScopeCatalog {
     for (const name of metas.keys()) this.#metas.set(name, this.#flatten(metas, name))
     this.scopes = Object.freeze([...this.#risks.keys()].sort())
     this.meta = Object.freeze([...metas.keys()].sort())
+    this.tools = Object.freeze([...this.#tools.keys()].sort())
     Object.freeze(this)
   }
 

@@ -1,6 +1,7 @@
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
+import { HEALTHY, type HealthSource } from '../kernel/health.ts'
 import { nextRevision, type Stored } from '../kernel/kind.ts'
 import type { Row } from '../stores/commit.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
@@ -145,6 +146,14 @@ export class Outbox {
     const stored = await store.get(deadLetterKind, id)
     if (stored === undefined) return false
     return commits.put([{ kind: deadLetterKind, id, remove: true, expected: stored.revision }])
+  }
+
+  /** Whether no event was given up. */
+  async health(): Promise<HealthSource> {
+    const { items, cursor } = await this.deadLetters({ limit: 1000 })
+    if (items.length === 0) return HEALTHY
+    const count = `${items.length}${cursor === undefined ? '' : ' or more'}`
+    return { status: 'degraded', reasons: [`${count} events were given up; see outbox.deadLetters()`] }
   }
 
   async #run(now: number): Promise<OutboxReport> {

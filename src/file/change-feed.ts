@@ -124,7 +124,8 @@ export class ChangeFeed {
     const rows = all<TailRow>(this.#sql.tail, this.#seen, TAIL + 1)
     const last = rows[rows.length - 1]
     if (last === undefined) return
-    if (rows.length > TAIL) {
+    // Too many to take in one by one; or some were let go of before this process has seen them.
+    if (rows.length > TAIL || (rows[0] as TailRow).seq > this.#seen + 1) {
       for (const kind of this.#kinds.all()) this.#cells?.outdateAll(kind)
       this.#seen = (one<JournalHead>(this.#sql.head) ?? EMPTY_HEAD).seq
     } else {

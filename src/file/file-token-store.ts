@@ -5,7 +5,15 @@ import { InvalidInputError } from '../kernel/errors.ts'
 import { type AnyKind, deepFreeze, type Kind, type Stored } from '../kernel/kind.ts'
 import { type Random, systemRandom } from '../kernel/random.ts'
 import { checkCommit } from '../stores/check-commit.ts'
-import { checkJournalQuery, checkList, checkUniqueIndex, checkUsageQuery, cursorAt } from '../stores/check-query.ts'
+import {
+  checkJournalQuery,
+  checkLimit,
+  checkList,
+  checkUniqueIndex,
+  checkUsageQuery,
+  cursorAt,
+  MAX_SEALED,
+} from '../stores/check-query.ts'
 import { StoreClosedError } from '../stores/errors.ts'
 import { EMPTY_HEAD, type JournalHead, type SealedEntry } from '../stores/journal-link.ts'
 import { eventKind } from '../stores/outbox.ts'
@@ -30,7 +38,7 @@ import { applyCommit } from './file-commit.ts'
 import { applyUsage, readUsage, USAGE_KINDS } from './file-usage.ts'
 import { type FileKind, KindRegistry } from './kind-registry.ts'
 import { openDatabase } from './open-database.ts'
-import { readJournal } from './read-journal.ts'
+import { pruneJournal, readJournal } from './read-journal.ts'
 import { scanRows } from './scan.ts'
 import type { SchemaStep } from './schema.ts'
 import { all, one, prepareStatements, type Statements, type StoredRow } from './statements.ts'
@@ -225,6 +233,11 @@ export class FileTokenStore implements TokenStore {
 
   journalHead(): JournalHead {
     return this.#guard(() => Object.freeze({ ...(one<JournalHead>(this.#sql.head) ?? EMPTY_HEAD) }))
+  }
+
+  async pruneJournal(seq: number, limit: number): Promise<number> {
+    checkLimit(limit, MAX_SEALED)
+    return await this.#write({ kinds: [], run: (tx) => pruneJournal(tx, seq, limit) })
   }
 
   async addUsage(flushId: string, increments: readonly UsageIncrement[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { deepFreeze } from '../kernel/kind.ts'
 import type { JournalEntry, SealedEntry } from '../stores/journal-link.ts'
 import type { JournalQuery } from '../stores/token-store.ts'
+import type { FileTransaction } from './file-transaction.ts'
 import { all, type JournalRow, type Statements } from './statements.ts'
 
 /** Reads a range of the journal. */
@@ -12,4 +13,10 @@ export function readJournal(sql: Statements, { after, subject, reverse, limit }:
       ? all<JournalRow>(down ? sql.journalDown : sql.journalUp, from, limit)
       : all<JournalRow>(down ? sql.subjectDown : sql.subjectUp, subject, from, limit)
   return rows.map(({ seq, mac, body }) => deepFreeze({ ...(JSON.parse(body) as JournalEntry), seq, mac }))
+}
+
+/** Lets go of entries up to `seq`; the last one stays, for it is the head of the chain. */
+export function pruneJournal(tx: FileTransaction, seq: number, limit: number): number {
+  tx.startWriting()
+  return Number(tx.sql.pruneJournal.run(Math.floor(seq), limit).changes)
 }

@@ -77,6 +77,8 @@ const TEXTS = {
   head: 'SELECT seq, mac FROM journal ORDER BY seq DESC LIMIT 1',
   addEntry: 'INSERT INTO journal (seq, kind, subject, mac, body) VALUES (?, ?, ?, ?, ?)',
   tail: 'SELECT seq, kind, subject FROM journal WHERE seq > ? ORDER BY seq LIMIT ?',
+  pruneJournal: `DELETE FROM journal WHERE seq IN (
+    SELECT seq FROM journal WHERE seq <= ? AND seq < (SELECT max(seq) FROM journal) ORDER BY seq LIMIT ?)`,
   journalUp: `${JOURNAL} WHERE seq > ? ORDER BY seq LIMIT ?`,
   journalDown: `${JOURNAL} WHERE seq < ? ORDER BY seq DESC LIMIT ?`,
   subjectUp: `${JOURNAL} WHERE subject = ? AND seq > ? ORDER BY seq LIMIT ?`,

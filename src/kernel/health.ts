@@ -7,6 +7,12 @@ export interface HealthSource {
   readonly reasons: readonly string[]
 }
 
+/** Nothing to complain of. */
+export const HEALTHY: HealthSource = Object.freeze({
+  status: 'healthy',
+  reasons: Object.freeze([]) as readonly string[],
+})
+
 /** How the whole is: the worst of its parts. */
 export interface Health extends HealthSource {
   readonly sources: { readonly [name: string]: HealthSource }

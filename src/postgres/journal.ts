@@ -11,6 +11,12 @@ interface JournalRow {
   readonly body: string
 }
 
+interface HeadRow {
+  readonly seq: number | string
+  readonly mac: string
+  readonly unsealed: number | string
+}
+
 interface UnsealedRow {
   readonly seq: number | string
   readonly mac: string
@@ -40,8 +46,22 @@ export async function readJournal(
 
 /** The end of the sealed part. */
 export async function readHead(connections: Connections, sql: Statements): Promise<JournalHead> {
-  const [row] = await connections.run<{ seq: number | string; mac: string }>(sql.head, [], 'read')
-  return row === undefined ? EMPTY_HEAD : Object.freeze({ seq: Number(row.seq), mac: row.mac })
+  const [row] = await connections.run<HeadRow>(sql.head, [], 'read')
+  if (row === undefined) return EMPTY_HEAD
+  const unsealed = Number(row.unsealed)
+  return Object.freeze({ seq: Number(row.seq), mac: row.mac, ...(unsealed > 0 && { unsealed }) })
+}
+
+/** Lets go of sealed entries up to `seq`. The head is a row of its own. */
+export async function pruneEntries(
+  connections: Connections,
+  sql: Statements,
+  seq: number,
+  limit: number,
+): Promise<number> {
+  const to = Math.max(0, Math.min(LAST, Math.floor(seq)))
+  const [row] = await connections.run<{ gone: number | string }>(sql.pruneJournal, [to, limit], 'write')
+  return Number(row?.gone ?? 0)
 }
 
 /**

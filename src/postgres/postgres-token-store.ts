@@ -8,6 +8,7 @@ import {
   checkUniqueIndex,
   checkUsageQuery,
   cursorAt,
+  MAX_SEALED,
 } from '../stores/check-query.ts'
 import { StoreClosedError } from '../stores/errors.ts'
 import type { JournalHead, Link, SealedEntry } from '../stores/journal-link.ts'
@@ -26,7 +27,7 @@ import { checkIncrements, type UsageIncrement, type UsageQuery, type UsageRow } 
 import { Watchers } from '../stores/watchers.ts'
 import { ChangeListener } from './change-listener.ts'
 import { Connections } from './connections.ts'
-import { readHead, readJournal, sealEntries } from './journal.ts'
+import { pruneEntries, readHead, readJournal, sealEntries } from './journal.ts'
 import { KindRegistry } from './kind-registry.ts'
 import { listValues } from './list-values.ts'
 import { migrate } from './migrate.ts'
@@ -40,9 +41,6 @@ import { SCHEMA_STEPS } from './schema.ts'
 import { type RecordRow, type Statements, statementsOf } from './statements.ts'
 import { fromStored, isStorable, toStored } from './storable-text.ts'
 import { checkOptions, type PostgresTokenStoreOptions } from './store-options.ts'
-
-/** The most journal entries sealed at a time. */
-const MAX_SEALED = 10_000
 
 /**
  * A store in PostgreSQL (13 or later): one truth for any number of instances on any number of machines.
@@ -228,6 +226,13 @@ export class PostgresTokenStore implements TokenStore {
     return this.#run(() => {
       checkJournalQuery(query)
       return readJournal(this.#connections, this.#sql, query)
+    })
+  }
+
+  pruneJournal(seq: number, limit: number): Promise<number> {
+    return this.#run(() => {
+      checkLimit(limit, MAX_SEALED)
+      return pruneEntries(this.#connections, this.#sql, seq, limit)
     })
   }
 

@@ -82,7 +82,16 @@ export function statementsOf(n: Names) {
     journalDown: { name: 'journal_down', text: journal('seq < $1', 'DESC') },
     subjectUp: { name: 'subject_up', text: journal('seq > $1 AND subject = $3', '') },
     subjectDown: { name: 'subject_down', text: journal('seq < $1 AND subject = $3', 'DESC') },
-    head: { name: 'head', text: `SELECT seq, mac FROM ${n.head}` },
+    head: {
+      name: 'head',
+      text: `SELECT seq, mac, (SELECT count(*) FROM (SELECT 1 FROM ${n.journal} WHERE seq IS NULL LIMIT 100000) u) AS unsealed
+        FROM ${n.head}`,
+    },
+    pruneJournal: {
+      text: `WITH gone AS (DELETE FROM ${n.journal} WHERE n IN (
+          SELECT n FROM ${n.journal} WHERE seq <= $1 AND seq < (SELECT seq FROM ${n.head}) ORDER BY seq LIMIT $2
+        ) RETURNING 1) SELECT count(*) AS gone FROM gone`,
+    },
     unsealed: {
       name: 'unsealed',
       text: `SELECT h.seq, h.mac, j.n, j.body FROM ${n.head} h LEFT JOIN LATERAL (

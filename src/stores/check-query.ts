@@ -72,6 +72,9 @@ export function checkUsageQuery(query: UsageQuery): void {
   }
 }
 
+/** The most journal entries that are sealed, or let go of, at a time. */
+export const MAX_SEALED = 10_000
+
 /** The cursor of a page that ended with this record. */
 export function cursorAt(at: number, id: string): string {
   return `${at}:${id}`

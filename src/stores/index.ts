@@ -17,11 +17,13 @@ export { deepFreeze, nextRevision } from '../kernel/kind.ts'
 export { checkCommit, MAX_WRITES } from './check-commit.ts'
 export {
   checkJournalQuery,
+  checkLimit,
   checkList,
   checkUniqueIndex,
   checkUsageQuery,
   cursorAt,
   MAX_PAGE,
+  MAX_SEALED,
   MAX_USAGE_PAGE,
   parseCursor,
 } from './check-query.ts'

@@ -43,6 +43,8 @@ export interface SealedEntry extends JournalEntry {
 export interface JournalHead {
   readonly seq: number
   readonly mac: string
+  /** Entries behind it that aren't linked yet, counted to at most 100,000; absent where there are none. */
+  readonly unsealed?: number
 }
 
 /** Places entries after `head`, in order. Pure; holds the key, so a store never does. */

@@ -8,6 +8,8 @@ export class MemoryJournal {
   /** The entry with sequence number n is at place (n - 1) % limit. */
   readonly #ring: SealedEntry[] = []
   #head: JournalHead = EMPTY_HEAD
+  /** How many entries it has. */
+  #kept = 0
 
   constructor(limit: number) {
     this.#limit = limit
@@ -17,9 +19,21 @@ export class MemoryJournal {
     return this.#head
   }
 
+  /** Lets go of the entries up to `seq`, but for the last. */
+  prune(seq: number, limit: number): number {
+    const oldest = this.#head.seq - this.#kept + 1
+    const gone = Math.max(0, Math.min(Math.floor(seq), this.#head.seq - 1) - oldest + 1)
+    const now = Math.min(gone, limit)
+    for (let at = oldest; at < oldest + now; at++) delete this.#ring[(at - 1) % this.#limit]
+    this.#kept -= now
+    return now
+  }
+
   append(entries: readonly SealedEntry[]): void {
     for (const entry of entries) {
-      if (this.#limit > 0) this.#ring[(entry.seq - 1) % this.#limit] = deepFreeze(entry)
+      if (this.#limit === 0) continue
+      this.#ring[(entry.seq - 1) % this.#limit] = deepFreeze(entry)
+      this.#kept = Math.min(this.#kept + 1, this.#limit)
     }
     const last = entries[entries.length - 1]
     if (last !== undefined) this.#head = Object.freeze({ seq: last.seq, mac: last.mac })
@@ -27,7 +41,7 @@ export class MemoryJournal {
 
   read({ after, subject, reverse, limit }: JournalQuery): SealedEntry[] {
     const newest = this.#head.seq
-    const oldest = newest - this.#ring.length + 1
+    const oldest = newest - this.#kept + 1
     const found: SealedEntry[] = []
     const step = reverse === true ? -1 : 1
     let seq = oldest

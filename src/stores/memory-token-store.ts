@@ -2,7 +2,15 @@ import { type Clock, systemClock } from '../kernel/clock.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { type AnyKind, type Kind, nextRevision, type Stored } from '../kernel/kind.ts'
 import { checkCommit } from './check-commit.ts'
-import { checkJournalQuery, checkList, checkUniqueIndex, checkUsageQuery, cursorAt } from './check-query.ts'
+import {
+  checkJournalQuery,
+  checkLimit,
+  checkList,
+  checkUniqueIndex,
+  checkUsageQuery,
+  cursorAt,
+  MAX_SEALED,
+} from './check-query.ts'
 import { InvalidCommitError, StaleRevisionError, StoreClosedError } from './errors.ts'
 import type { JournalHead, SealedEntry } from './journal-link.ts'
 import { MemoryJournal } from './memory-journal.ts'
@@ -175,6 +183,12 @@ export class MemoryTokenStore implements TokenStore {
     this.#checkOpen()
     checkJournalQuery(query)
     return this.#journal.read(query)
+  }
+
+  pruneJournal(seq: number, limit: number): number {
+    this.#checkOpen()
+    checkLimit(limit, MAX_SEALED)
+    return this.#journal.prune(seq, limit)
   }
 
   journalHead(): JournalHead {

@@ -157,6 +157,12 @@ export interface TokenStore {
   scan?(kinds: readonly AnyKind[]): AsyncIterable<readonly ScanRow[]>
   /** Links up to `limit` unsealed entries, for stores that append them unsealed. Answers how many it sealed. */
   sealJournal?(link: Link, limit: number): MaybePromise<number>
+  /**
+   * Lets go of the sealed entries up to `seq`, at most `limit` of them, oldest first. The last sealed entry always stays.
+   *
+   * @returns how many went
+   */
+  pruneJournal?(seq: number, limit: number): MaybePromise<number>
   /** Entries of the journal. */
   journal(query: JournalQuery): MaybePromise<readonly SealedEntry[]>
   /** The last sealed entry's place in the chain. */

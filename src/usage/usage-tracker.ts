@@ -3,6 +3,7 @@ import { type Duration, parseDuration } from '../kernel/duration.ts'
 import type { EventSink } from '../kernel/emitter.ts'
 import { codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
+import { HEALTHY, type HealthSource } from '../kernel/health.ts'
 import type { Random } from '../kernel/random.ts'
 import { RisingIds } from '../kernel/rising-ids.ts'
 import type { Page, TokenStore } from '../stores/token-store.ts'
@@ -236,6 +237,14 @@ export class UsageTracker {
       counter.latency[bucket] = (counter.latency[bucket] as number) + 1
     }
     if (facts.finishLater && this.records(facts.outcome, facts.risk)) this.log(facts, outcome)
+  }
+
+  /** Whether every call was counted. */
+  async health(): Promise<HealthSource> {
+    const { droppedCalls, droppedRequests } = this.stats()
+    if (droppedCalls + droppedRequests === 0) return HEALTHY
+    const reason = `${droppedCalls} calls were not counted and ${droppedRequests} not logged since the start`
+    return { status: 'degraded', reasons: [reason] }
   }
 
   /**

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { defineScopes, RISKS, type Risk, type ScopeCatalogOptions } from '../../src/access/scope-catalog.ts'
+import { defineScopes, type ScopeCatalogOptions } from '../../src/access/scope-catalog.ts'
 import { InvalidInputError } from '../../src/kernel/errors.ts'
+import { RISKS, type Risk } from '../../src/tokens/risk.ts'
 
 const catalog = defineScopes({
   scopes: {

@@ -65,6 +65,30 @@ export function journalTests({ describe, test, expect }: Suite): void {
       }
     })
 
+    test('old entries can be let go of, but for the last; what is left stays linked', async (store) => {
+      if (store.pruneJournal === undefined) return
+      for (let n = 0; n < 7; n++) await commit(store, account(`a${n}`, 0))
+      const before = await wholeJournal(store)
+      const seqs = async () => (await store.journal({ limit: 100 })).map((found) => found.seq)
+      expect(await store.pruneJournal(4, 2)).toBe(2)
+      expect(await seqs()).toEqual([3, 4, 5, 6, 7])
+      expect(await store.pruneJournal(4, 10)).toBe(2)
+      expect(await store.pruneJournal(4, 10)).toBe(0)
+      expect(await seqs()).toEqual([5, 6, 7])
+      expect((await store.journal({ limit: 100 }))[0]).toEqual(before[4])
+      expect(await store.journal({ subject: 'a1', limit: 10 })).toEqual([])
+      expect(await store.pruneJournal(1_000_000, 100)).toBe(2)
+      expect(await seqs()).toEqual([7])
+      expect((await store.journalHead()).seq).toBe(7)
+      await commit(store, account('b', 0))
+      const after = await wholeJournal(store)
+      expect(after.map((found) => found.seq)).toEqual([7, 8])
+      expect((await store.journal({ reverse: true, limit: 1 }))[0]?.subject).toBe('b')
+      for (const limit of [0, 10_001, 0.5]) {
+        expect(await outcome(() => store.pruneJournal?.(1, limit) as never)).toBe('ERR_INVALID_INPUT')
+      }
+    })
+
     test('an entry may tell of a record that the commit only read', async (store) => {
       await commit(store, account('a', 0))
       const told = draft([])
