@@ -1,4 +1,4 @@
-import { type GenerateInput, Generator, type KeyRing, type MemoryTokenStore } from '../src/index.ts'
+import { type Clock, type GenerateInput, Generator, type KeyRing, type MemoryTokenStore } from '../src/index.ts'
 
 /** The address that every call comes from: in the last of the ten networks. */
 export const CLIENT_IP = '203.0.113.77'
@@ -28,7 +28,8 @@ export function tokenInput(i: number): GenerateInput {
 /**
  * Fills a store with tokens, made as a host makes them.
  *
- * @param keep - which texts to keep; all would take more room than the store
+ * @param keep - which texts to keep; all would take more room than the store. Asked when the token is made
+ * @param clock - when they are made. Default: the system's
  * @returns the texts kept, as the flat strings that a parser of requests gives
  */
 export async function populate(
@@ -37,8 +38,9 @@ export async function populate(
   from: number,
   to: number,
   keep: (i: number) => boolean,
+  clock?: Clock,
 ): Promise<string[]> {
-  const generator = new Generator({ store, keys })
+  const generator = new Generator({ store, keys, clock })
   const texts: string[] = []
   for (let i = from; i < to; i++) {
     const { token } = await generator.generate(tokenInput(i))

@@ -10,6 +10,7 @@ import { peersSection } from './peers.ts'
 import { postgresMillionSection, postgresSection } from './postgres.ts'
 import { redisSection } from './redis.ts'
 import type { Report, Result, Skip, Skipped } from './result.ts'
+import { rulesSection } from './rules.ts'
 import { verifySection } from './verify.ts'
 
 const RUNNERS: { readonly [section in Section]: (report: Report, skip: Skip) => Promise<void> } = {
@@ -21,6 +22,7 @@ const RUNNERS: { readonly [section in Section]: (report: Report, skip: Skip) => 
   postgres: postgresSection,
   'postgres-1m': postgresMillionSection,
   redis: redisSection,
+  rules: rulesSection,
   bulk: bulkSection,
   middleware: middlewareSection,
   imports: importsSection,

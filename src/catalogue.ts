@@ -1,4 +1,6 @@
 import type { LimiterErrorCode } from './access/limiter-error.ts'
+import type { AutomationErrorCode } from './automation/errors.ts'
+import type { AutomationEvents } from './automation/events.ts'
 import type { OutboxEvents } from './events/events.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
@@ -23,7 +25,13 @@ export interface TickFailedEvent {
 }
 
 /** Every event that `tokens.events` emits, by its name. */
-export interface TokenEvents extends IssuingEvents, RotationEvents, UsageEvents, OutboxEvents, JournalEvents {
+export interface TokenEvents
+  extends IssuingEvents,
+    RotationEvents,
+    AutomationEvents,
+    UsageEvents,
+    OutboxEvents,
+    JournalEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -37,5 +45,6 @@ export type ErrorCode =
   | IssuingErrorCode
   | RotationErrorCode
   | LimiterErrorCode
+  | AutomationErrorCode
   | JournalErrorCode
   | 'ERR_FORMAT_CLASH'

@@ -24,6 +24,65 @@ export {
   type ScopeCatalogOptions,
   type ScopeDefinition,
 } from './access/scope-catalog.ts'
+export type {
+  Action,
+  ActionContext,
+  ActionHandler,
+  ActionResult,
+  BulkOutcome,
+  RotationStanding,
+  RuleBackups,
+  RuleBulkOptions,
+  RuleIssueOptions,
+  RuleRegistry,
+  RuleRotateOptions,
+  RuleRotator,
+} from './automation/action.ts'
+export type { ActionServices } from './automation/built-in-actions.ts'
+export {
+  type AutomationErrorCode,
+  RuleDisabledError,
+  RuleExistsError,
+  RuleNotFoundError,
+  RulePartFailedError,
+  RuleRunningError,
+  RuleTimeoutError,
+} from './automation/errors.ts'
+export type {
+  AutomationEvents,
+  RuleCreatedEvent,
+  RuleDisabledEvent,
+  RuleEnabledEvent,
+  RuleEvent,
+  RuleExecutedEvent,
+  RuleFailedEvent,
+  RulePausedEvent,
+  RuleRemovedEvent,
+  RuleSkippedEvent,
+  RuleUpdatedEvent,
+  RunEvent,
+  VersionMisdatedEvent,
+} from './automation/events.ts'
+export type { Conditions, Pause, RuleRecord, RuleView } from './automation/rule.ts'
+export {
+  type ExecuteOptions,
+  type PageInput,
+  RuleEngine,
+  type RuleEngineOptions,
+  type RuleEngineSettings,
+} from './automation/rule-engine.ts'
+export type { RuleHealth, RuleList } from './automation/rule-health.ts'
+export type { ConditionsInput, RuleInput, RuleSpec, RuleUpdate } from './automation/rule-input.ts'
+export type { PlannedRule, PlannedTokens, PlanQuery } from './automation/rule-plan.ts'
+export type { CheckReport } from './automation/rule-runner.ts'
+export type { Counts, RunRecord, RunView, SkipReason } from './automation/run.ts'
+export type {
+  CalendarSchedule,
+  CronSchedule,
+  IntervalSchedule,
+  Schedule,
+  ScheduleInput,
+} from './automation/schedule.ts'
 export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
 export type { ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
 export type { DeadLetter } from './events/dead-letter.ts'
@@ -80,6 +139,7 @@ export {
   type RevokeTarget,
   type UpdateInput,
 } from './issuing/registry.ts'
+export { TokenAgeHealth, type TokenAges, type TokenAgesSettings, type TokenList } from './issuing/token-age-health.ts'
 export type { TokenFilter } from './issuing/token-filter.ts'
 export { type FailMode, Verifier, type VerifierOptions, type VerifierSettings } from './issuing/verifier.ts'
 export { type AuditEntry, AuditLog, type AuditOptions, type AuditSettings } from './journal/audit-log.ts'

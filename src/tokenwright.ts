@@ -1,5 +1,8 @@
 import type { RateLimiter } from './access/rate-limiter.ts'
 import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
+import { ruleKind } from './automation/rule.ts'
+import { RuleEngine, type RuleEngineSettings } from './automation/rule-engine.ts'
+import type { CheckReport } from './automation/rule-runner.ts'
 import { Scheduler } from './automation/scheduler.ts'
 import type { TokenEvents } from './catalogue.ts'
 import { Outbox, type OutboxReport, type OutboxSettings } from './events/outbox.ts'
@@ -22,6 +25,7 @@ import {
   type RevokeTarget,
   type UpdateInput,
 } from './issuing/registry.ts'
+import { TokenAgeHealth, type TokenAgesSettings } from './issuing/token-age-health.ts'
 import { type FailMode, Verifier } from './issuing/verifier.ts'
 import { AuditLog, type AuditSettings } from './journal/audit-log.ts'
 import { journalBaseKind } from './journal/journal-base.ts'
@@ -75,6 +79,10 @@ export interface TokenwrightOptions {
   readonly usage?: UsageOptions | undefined
   /** How long ended tokens stay before `tick()` removes them. Default 30 d; `false` = never by itself. */
   readonly retention?: Duration | false | undefined
+  /** From when on `health()` counts a token as old, expiring or unused. */
+  readonly ages?: TokenAgesSettings | undefined
+  /** How rules are run on this instance. */
+  readonly rules?: RuleEngineSettings | undefined
   /** How often the scheduler ticks. Default 5 s. */
   readonly tickInterval?: Duration | undefined
   /** How many proved strings are remembered, by their SHA-256. Default 65,536. */
@@ -103,33 +111,18 @@ export interface TickReport {
   readonly outbox?: OutboxReport
   /** What was removed and put away; absent when it wasn't due. */
   readonly cleanup?: CleanupReport
+  /** What rules were run; absent when that failed, or isn't waited for. */
+  readonly rules?: CheckReport
 }
 
-const OPTIONS = [
-  'store',
-  'keys',
-  'clock',
-  'random',
-  'events',
-  'scopes',
-  'formats',
-  'defaults',
-  'limiter',
-  'failMode',
-  'usage',
-  'retention',
-  'tickInterval',
-  'cacheSize',
-  'maxStaleness',
-  'channel',
-  'rotation',
-  'audit',
-  'onEvent',
-  'outbox',
+const OPTIONS: readonly string[] = [
+  ...['store', 'keys', 'clock', 'random', 'events', 'scopes', 'formats', 'defaults', 'limiter', 'failMode', 'usage'],
+  ...['retention', 'ages', 'rules', 'tickInterval', 'cacheSize', 'maxStaleness', 'channel', 'rotation', 'audit'],
+  ...['onEvent', 'outbox'],
 ]
 const CLEANUP_EVERY = 3_600_000
 /** The kinds whose every change is journaled. */
-const JOURNALED = [tokenKind, journalBaseKind]
+const JOURNALED = [tokenKind, journalBaseKind, ruleKind]
 
 /**
  * The front door: makes the services, wires them together, and has a short cut to each of the usual calls.
@@ -152,6 +145,7 @@ export class Tokenwright {
   readonly rotator: Rotator
   readonly keys: KeyManager
   readonly usage: UsageTracker
+  readonly rules: RuleEngine
   readonly scheduler: Scheduler
   readonly outbox: Outbox
   readonly audit: AuditLog
@@ -163,6 +157,8 @@ export class Tokenwright {
   readonly #health = new HealthSources()
   readonly #stopListening: () => void
   #nextCleanup = 0
+  /** Whether the last turn found unsealed entries: then there mostly are more. */
+  #sealing = false
   #ticking: Promise<TickReport> | undefined
   #closing: Promise<void> | undefined
 
@@ -196,15 +192,35 @@ export class Tokenwright {
     const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
     this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })
     this.keys = new KeyManager({ foundation: base })
+    this.rules = new RuleEngine({
+      ...options.rules,
+      foundation: base,
+      rotator: this.rotator,
+      registry: this.registry,
+      flush: () => this.usage.flush(),
+    })
     this.outbox = new Outbox({ foundation: base, subscribers, outbox: options.outbox })
     this.audit = new AuditLog({ foundation: base, audit: options.audit, kinds: JOURNALED })
     this.#warnings = new ExpiryWarnings(base)
     const { retention = RETIRED_RETENTION } = options
     this.#retention = retention === false ? undefined : parseDuration('retention', retention, { allowZero: true })
-    this.scheduler = new Scheduler({ clock, interval: options.tickInterval, tick: () => this.tick() })
+    this.scheduler = new Scheduler({
+      clock,
+      interval: options.tickInterval,
+      tick: () => this.#turn(undefined, false),
+      soon: () => this.#sealing,
+    })
     this.#stopListening = clock.onJump((event) => events.emit('clock.jumped', event))
     this.#skew = new ClockSkew(store, clock, events)
-    const parts = { store: this.#skew, usage: this.usage, outbox: this.outbox, journal: this.audit }
+    const ages = new TokenAgeHealth({ foundation: base, ages: options.ages })
+    const parts = {
+      store: this.#skew,
+      usage: this.usage,
+      tokens: ages,
+      rules: this.rules,
+      outbox: this.outbox,
+      journal: this.audit,
+    }
     for (const [name, part] of Object.entries(parts)) this.healthSource(name, () => part.health())
   }
 
@@ -276,18 +292,15 @@ export class Tokenwright {
   }
 
   /**
-   * Does all that is due: flushes usage and added digests, seals the journal, sends expiry warnings, and once an hour cleans up. For hosts
-   * with a timer of their own; `scheduler.start()` calls it for the others. Never throws: a part that fails is a
-   * `tick.failed` event, and the others run. Concurrent calls share one turn.
+   * Does all that is due: flushes usage and added digests, seals the journal, sends expiry warnings, runs rules, and once an hour cleans up.
+   * For hosts with a timer of their own; the scheduler does the same for the others, but lets runs of rules go on beside its turns. Never
+   * throws: a part that fails is a `tick.failed` event, and the others run. Concurrent calls share one turn.
    *
-   * @param now - the instant that decides what is due, epoch ms. Default: the clock's
+   * @param now - the instant that decides what is due, epoch ms. Default: the clock's, and the store's for rules
    * @event tick.failed
    */
-  tick(now: number = this.clock.now()): Promise<TickReport> {
-    this.#ticking ??= this.#tick(now).finally(() => {
-      this.#ticking = undefined
-    })
-    return this.#ticking
+  tick(now?: number): Promise<TickReport> {
+    return this.#turn(now, true)
   }
 
   /**
@@ -318,7 +331,7 @@ export class Tokenwright {
   async #close(): Promise<void> {
     this.#stopListening()
     this.verifier.close()
-    await this.rotator.close()
+    await Promise.all([this.rules.close(), this.rotator.close()])
     await this.scheduler.stop()
     await this.#ticking
     try {
@@ -334,11 +347,23 @@ export class Tokenwright {
     }
   }
 
+  async #turn(asked: number | undefined, waitForRules: boolean): Promise<TickReport> {
+    const now = asked ?? this.clock.now()
+    // Runs may take long: what else is due waits for none of them, nor does the next turn of the scheduler.
+    const running = this.#part('rules', now, () => this.rules.check(asked))
+    this.#ticking ??= this.#tick(now).finally(() => {
+      this.#ticking = undefined
+    })
+    const report = await this.#ticking
+    const rules = waitForRules ? await running : undefined
+    return rules === undefined ? report : { ...report, rules }
+  }
+
   async #tick(now: number): Promise<TickReport> {
     await this.usage.tick(now)
     await this.#part('clock check', now, () => this.#skew.tick(now))
     await this.#part('added digests', now, () => this.verifier.addedDigests.flush())
-    await this.#part('journal', now, () => this.audit.tick(now))
+    this.#sealing = ((await this.#part('journal', now, () => this.audit.tick(now))) ?? 0) > 0
     const warned = (await this.#part('expiry warnings', now, () => this.#warnings.tick(now))) ?? 0
     const rotations = await this.#part('rotations', now, () => this.rotator.tick())
     const cleanup = await this.#cleanup(now)

@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { ruleKind } from '../src/automation/rule.ts'
+import type { RuleInput } from '../src/automation/rule-input.ts'
+import { runKind } from '../src/automation/run.ts'
 import { FileTokenStore } from '../src/file/index.ts'
 import {
   type BulkRotated,
@@ -174,6 +177,7 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
   await outputs.attempt(() => tokens.rotator.bulkRotate({ onRotated, batchId: 'canary', whenInGrace: 'endOldest' }))
   await outputs.attempt(() => tokens.rotator.bulkRotate({ services: texts }))
   await outputs.attempt(() => tokens.rotator.tick())
+  await liveRules(tokens, outputs, texts)
   const finished = await tokens.verify(texts[1], { finishLater: true })
   tokens.usage.finish(finished, { status: 200, durationMs: 3, ip: '10.0.0.1', caller: 'canary' })
   outputs.add(finished)
@@ -194,6 +198,7 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
     tokens.verifier,
     tokens.generator,
     tokens.rotator,
+    tokens.rules,
     tokens.outbox,
     tokens.registry,
     tokens.keys,
@@ -209,11 +214,61 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
     requestKind,
     rotationKind,
     batchKind,
+    ruleKind,
+    runKind,
   ]) ?? [])
     outputs.add(rows)
   outputs.add(await store.journal({ limit: 1000 }))
   await tokens.close()
   return { outputs, secrets }
+}
+
+/** Rules: what they do, and what hosts may put in the wrong place. */
+async function liveRules(tokens: Tokenwright, outputs: Outputs, texts: readonly string[]): Promise<void> {
+  const { rules } = tokens
+  const text = texts[0] as string
+  rules.action('leaky', () => {
+    throw new Error(`a host's message with ${text}`)
+  })
+  const daily = { schedule: 'daily' } as const
+  await outputs.attempt(() => rules.create({ ...daily, name: 'staged', service: 'STAGED', params: { grace: '1h' } }))
+  await outputs.attempt(() => rules.create({ ...daily, name: 'bulk', action: 'bulk_rotate', services: ['STAGED'] }))
+  await outputs.attempt(() => rules.create({ ...daily, name: 'leaky', action: 'leaky', pauseAfter: 1, attempts: 1 }))
+  await outputs.attempt(() =>
+    rules.create({ ...daily, name: 'make', action: 'generate', service: 'MADE', params: { retrievable: true } }),
+  )
+  for (const name of ['staged', 'bulk', 'leaky', 'make', text]) {
+    await outputs.attempt(() => rules.execute(name))
+    await outputs.attempt(() => rules.runs(name))
+    await outputs.attempt(() => rules.update(name, { attempts: 2 }))
+  }
+  for (const wrong of [
+    { action: text },
+    { schedule: text },
+    { schedule: { cron: text } },
+    { schedule: { cron: `0 ${text} * * *` } },
+    { schedule: { cron: '0 0 * * *', timezone: text } },
+    { schedule: { every: text } },
+    { schedule: { calendar: text } },
+    { schedule: { calendar: 'month', day: 1, at: text } },
+    { startAt: text },
+    { jitter: text },
+    { overlap: text },
+    { conditions: { match: text } },
+    { conditions: { [text]: 1 } },
+    { params: text },
+    { params: { grace: text } },
+    { params: { whenInGrace: text } },
+    { service: ` ${text}` },
+    { [text]: 1 },
+  ]) {
+    await outputs.attempt(() => rules.create({ ...daily, name: 'wrong', service: 'STAGED', ...wrong } as RuleInput))
+  }
+  await outputs.attempt(() => rules.get(text))
+  await outputs.attempt(() => rules.list())
+  await outputs.attempt(() => rules.plan({ to: tokens.clock.now() + 86_400_000 }))
+  await outputs.attempt(() => rules.check(tokens.clock.now() + 86_400_000))
+  await outputs.attempt(() => rules.health())
 }
 
 function expectNone(texts: readonly string[], secrets: readonly string[]): void {

@@ -8,9 +8,14 @@ export interface SchedulerOptions {
   readonly clock: Clock
   /** From the end of one turn to the start of the next. 1 s to 24 d. Default 5 s. */
   readonly interval?: Duration | undefined
+  /** Asked after each turn: whether there is more to do already, so that the next comes after a second. Default: never. */
+  readonly soon?: (() => boolean) | undefined
   /** Told of what `tick` threw. */
   readonly onError?: ((error: unknown) => void) | undefined
 }
+
+/** The wait between turns while there is more to do, ms. */
+const SOON = 1000
 
 /**
  * A timer for hosts that have none of their own: it only calls `tick`. It never keeps the process alive, and one turn
@@ -26,6 +31,7 @@ export class Scheduler {
   readonly #tick: () => Promise<unknown>
   readonly #clock: Clock
   readonly #interval: number
+  readonly #soon: () => boolean
   readonly #onError: (error: unknown) => void
   #timer: Timer | undefined
   #turn: Promise<void> | undefined
@@ -39,6 +45,7 @@ export class Scheduler {
     this.#tick = options.tick
     this.#clock = options.clock
     this.#interval = parseDuration('interval', options.interval ?? '5s', { min: 1000, max: 24 * 86_400_000 })
+    this.#soon = options.soon ?? (() => false)
     this.#onError = options.onError ?? (() => {})
   }
 
@@ -62,8 +69,8 @@ export class Scheduler {
     await this.#turn
   }
 
-  #wait(): void {
-    this.#timer = this.#clock.setTimer(this.#interval, () => {
+  #wait(delay = this.#interval): void {
+    this.#timer = this.#clock.setTimer(delay, () => {
       this.#timer = undefined
       this.#turn = this.#run()
     })
@@ -76,6 +83,6 @@ export class Scheduler {
       this.#onError(error)
     }
     this.#turn = undefined
-    if (this.#running) this.#wait()
+    if (this.#running) this.#wait(this.#soon() ? Math.min(SOON, this.#interval) : this.#interval)
   }
 }

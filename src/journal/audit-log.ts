@@ -200,10 +200,11 @@ export class AuditLog {
   /**
    * Seals, makes a checkpoint when it is time and something has happened, and lets go of what is past its retention.
    *
+   * @returns how many entries it sealed
    * @event journal.checkpoint
    */
-  async tick(now: number): Promise<void> {
-    await this.seal()
+  async tick(now: number): Promise<number> {
+    const sealed = await this.seal()
     if (this.#checkpointEvery !== undefined) {
       this.#nextCheckpoint ??= now + this.#checkpointEvery
       if (now >= this.#nextCheckpoint) {
@@ -213,9 +214,10 @@ export class AuditLog {
         this.#lastSeq = seq
       }
     }
-    if (this.#retention === undefined || now < this.#nextPrune) return
+    if (this.#retention === undefined || now < this.#nextPrune) return sealed
     const { more } = await this.prune({ olderThan: this.#retention, reason: 'retention' })
     if (!more) this.#nextPrune = now + PRUNE_EVERY
+    return sealed
   }
 
   /** Whether entries are linked as they come. */

@@ -102,7 +102,7 @@ describe('budgets', () => {
   it('has every case that a section reports, and no other', () => {
     const reported = new Set<string>()
     for (const [, id] of code.matchAll(
-      /['`]((?:verify|generate|limiter|memory|file|bulk|postgres|redis|middleware|imports|peer)\.[\w.${}-]+)['`]/g,
+      /['`]((?:verify|generate|limiter|memory|file|rules|bulk|postgres|redis|middleware|imports|peer)\.[\w.${}-]+)['`]/g,
     )) {
       reported.add(id as string)
     }
@@ -145,6 +145,11 @@ describe('budgets', () => {
       'redis.revocation': { atMost: 1000 },
       'bulk.speed': { atLeast: 2 },
       'bulk.delay': { atMost: 50 },
+      'rules.idle': { atMost: 0.01 },
+      'rules.select.100': { atMost: 0.5 },
+      'rules.select.1999': { atMost: 0.5 },
+      'rules.scan': { atLeast: 100 },
+      'rules.tokens.1999': { atMost: 0.5 },
       'middleware.express': { atMost: 3 },
       'middleware.fastify': { atMost: 3 },
       'imports.core': { atMost: 60 },
