@@ -10,3 +10,12 @@ export interface Result extends Measured {
 
 /** Where a section hands its results, one by one, as they come. */
 export type Report = (id: string, measured: Measured | number, note?: string) => void
+
+/** Sent in place of results by a section that can't be measured here. */
+export interface Skipped {
+  /** Why, such as that no server answers. */
+  readonly skipped: string
+}
+
+/** Where a section says that it can't be measured here. */
+export type Skip = (why: string) => void

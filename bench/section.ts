@@ -8,16 +8,21 @@ import { limiterSection } from './limiter.ts'
 import { memorySection } from './memory.ts'
 import { middlewareSection } from './middleware.ts'
 import { peersSection } from './peers.ts'
-import type { Report, Result } from './result.ts'
+import { postgresMillionSection, postgresSection } from './postgres.ts'
+import { redisSection } from './redis.ts'
+import type { Report, Result, Skip, Skipped } from './result.ts'
 import { rulesSection } from './rules.ts'
 import { verifySection } from './verify.ts'
 
-const RUNNERS: { readonly [section in Section]: (report: Report) => Promise<void> } = {
+const RUNNERS: { readonly [section in Section]: (report: Report, skip: Skip) => Promise<void> } = {
   verify: verifySection,
   generate: generateSection,
   limiter: limiterSection,
   memory: memorySection,
   'file-store': fileStoreSection,
+  postgres: postgresSection,
+  'postgres-1m': postgresMillionSection,
+  redis: redisSection,
   rules: rulesSection,
   bulk: bulkSection,
   backup: backupSection,
@@ -30,8 +35,9 @@ const RUNNERS: { readonly [section in Section]: (report: Report) => Promise<void
 const section = SECTIONS.find((name) => name === process.argv[2])
 if (section === undefined) throw new Error(`the sections are ${SECTIONS.join(', ')}`)
 
-await RUNNERS[section]((id, measured, note) => {
+const report: Report = (id, measured, note) => {
   const range = typeof measured === 'number' ? { value: measured, low: measured, high: measured } : measured
   process.send?.({ id, ...range, ...(note !== undefined && { note }) } satisfies Result)
-})
+}
+await RUNNERS[section](report, (why) => process.send?.({ skipped: why } satisfies Skipped))
 process.disconnect()

@@ -44,6 +44,26 @@ export function markdownTable(rows: readonly (readonly string[])[]): string {
   return lines.join('\n')
 }
 
+/** The rows of a table in Markdown, its header first; none where there is no table. */
+export function readTable(text: string): string[][] {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('|') && !/^\|[ |-]+\|$/.test(line))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split(/(?<!\\)\|/)
+        .map((cell) => cell.trim().replaceAll('\\|', '|')),
+    )
+}
+
+/** Old rows with new ones in the place of those of the same case, in the order of the budgets. */
+export function mergeRows(old: readonly string[][], fresh: readonly string[][]): string[][] {
+  const byCase = new Map([...old, ...fresh].map((row) => [row[0], row]))
+  const rows = CASES.map(({ what }) => byCase.get(what)).filter((row) => row !== undefined)
+  return [HEAD, ...rows]
+}
+
 /** The cases that miss their budget. */
 export function missed(results: readonly Result[]): readonly Result[] {
   return results.filter((result) => missedBy(caseOf(result.id), result.value) > 0)

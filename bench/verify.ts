@@ -10,6 +10,7 @@ import {
   UsageTracker,
   Verifier,
 } from '../src/index.ts'
+import type { Duration } from '../src/kernel/duration.ts'
 import { tokenKind } from '../src/tokens/record.ts'
 import { measure, rawHmac, type Subject } from './measure.ts'
 import { callContext, populate } from './population.ts'
@@ -87,10 +88,10 @@ async function uniform(
 }
 
 /** A verifier that counts usage, with a buffer of counts of its own. */
-export function trackedVerifier(store: TokenStore, keys: KeyRing, cacheSize?: number) {
+export function trackedVerifier(store: TokenStore, keys: KeyRing, cacheSize?: number, maxStaleness?: Duration) {
   const events = new Emitter<TokenEvents>()
   const usage = new UsageTracker({ store, clock: systemClock(), random: systemRandom(), events })
-  return { usage, verifier: new Verifier({ store, keys, events, usage, cacheSize }) }
+  return { usage, verifier: new Verifier({ store, keys, events, usage, cacheSize, maxStaleness }) }
 }
 
 async function mustPass(verifier: Verifier, text: string): Promise<void> {

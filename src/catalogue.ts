@@ -1,3 +1,4 @@
+import type { LimiterErrorCode } from './access/limiter-error.ts'
 import type { AutomationErrorCode } from './automation/errors.ts'
 import type { AutomationEvents } from './automation/events.ts'
 import type { ArchiveErrorCode } from './backup/errors.ts'
@@ -9,7 +10,6 @@ import type { JournalEvents } from './journal/events.ts'
 import type { JournalErrorCode } from './journal/retention.ts'
 import type { ClockJumpedEvent } from './kernel/clock.ts'
 import type { KernelErrorCode } from './kernel/errors.ts'
-import type { RedisErrorCode } from './redis/redis-rate-limiter.ts'
 import type { RotationErrorCode } from './rotation/errors.ts'
 import type { RotationEvents } from './rotation/events.ts'
 import type { ClockSkewedEvent } from './stores/clock-skew.ts'
@@ -47,8 +47,8 @@ export type ErrorCode =
   | StoreErrorCode
   | IssuingErrorCode
   | RotationErrorCode
+  | LimiterErrorCode
   | AutomationErrorCode
   | JournalErrorCode
-  | RedisErrorCode
   | ArchiveErrorCode
   | 'ERR_FORMAT_CLASH'

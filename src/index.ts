@@ -12,6 +12,7 @@
  * @packageDocumentation
  */
 export type { LimitSlot } from './access/limit-slot.ts'
+export { type LimiterErrorCode, LimiterUnavailableError } from './access/limiter-error.ts'
 export type { LimiterFailMode } from './access/limits.ts'
 export { LocalRateLimiter, type LocalRateLimiterOptions } from './access/local-rate-limiter.ts'
 export type { PolicyInput, QuotaInput } from './access/policy-input.ts'

@@ -161,6 +161,7 @@ export class Tokenwright {
   readonly #warnings: ExpiryWarnings
   readonly #skew: ClockSkew
   readonly #retention: number | undefined
+  readonly #limiter: RateLimiter | undefined
   readonly #health = new HealthSources()
   readonly #stopListening: () => void
   #nextCleanup = 0
@@ -193,6 +194,7 @@ export class Tokenwright {
     this.generator = new Generator(shared)
     this.registry = new Registry(shared)
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
+    this.#limiter = limiter
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
     // Another instance's counts are in the store after a flush or two.
     const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
@@ -327,7 +329,8 @@ export class Tokenwright {
   }
 
   /**
-   * Stops the scheduler, writes what is buffered, and closes the store. Concurrent and later calls share one closing.
+   * Stops the scheduler, writes what is buffered, and closes the store and a shared limiter. Concurrent and later calls
+   * share one closing.
    *
    * @throws StoreError when what is buffered can't be written; the store is closed all the same
    */
@@ -347,7 +350,11 @@ export class Tokenwright {
       while (this.verifier.addedDigests.size > 0) await this.verifier.addedDigests.flush()
       while ((await this.audit.seal()) > 0);
     } finally {
-      await this.#base.store.close()
+      try {
+        await this.#base.store.close()
+      } finally {
+        await this.#limiter?.close?.()
+      }
     }
   }
 

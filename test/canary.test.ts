@@ -12,11 +12,12 @@ import {
   logTo,
   MemoryTokenStore,
   publishToWebhook,
+  type RateLimiter,
   Secret,
   type TokenStore,
   Tokenwright,
 } from '../src/index.ts'
-import { PostgresTokenStore } from '../src/postgres/index.ts'
+import { PostgresRateLimiter, PostgresTokenStore } from '../src/postgres/index.ts'
 import { batchKind } from '../src/rotation/batch-record.ts'
 import { rotationKind } from '../src/rotation/rotation-record.ts'
 import { keyKind } from '../src/stores/key-check.ts'
@@ -55,7 +56,7 @@ class Outputs {
 }
 
 /** Goes through the whole life of tokens and gathers every output but the one return value that may hold a text. */
-async function live(store: TokenStore): Promise<{ outputs: Outputs; secrets: string[] }> {
+async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs: Outputs; secrets: string[] }> {
   const outputs = new Outputs()
   const keySecrets = ['canary-key-one-0123456789-abcdefghij-KLMNOP', 'canary-key-two-9876543210-zyxwvutsrq-PONMLK']
   const keys = [
@@ -74,6 +75,7 @@ async function live(store: TokenStore): Promise<{ outputs: Outputs; secrets: str
   })
   const tokens = new Tokenwright({
     store,
+    limiter,
     keys,
     usage: { record: 'all' },
     formats: [{ prefix: 'can_' }],
@@ -330,7 +332,7 @@ describe('no secret in any output', () => {
     try {
       const store = new PostgresTokenStore({ pool, schema })
       await store.migrate()
-      const { outputs, secrets } = await live(store)
+      const { outputs, secrets } = await live(store, new PostgresRateLimiter({ pool, schema }))
       const tables = await pool.query<{ tablename: string }>('SELECT tablename FROM pg_tables WHERE schemaname = $1', [
         schema,
       ])

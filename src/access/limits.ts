@@ -80,11 +80,9 @@ export class Limits {
   reserve(memo: TokenLimits, token: TokenRecord, cost: number, now: number): MaybePromise<LimitRefusal | undefined> {
     const { rateLimits, quota } = token.policy
     if (rateLimits !== undefined) {
-      if (this.#shared !== undefined) return this.#reserveShared(this.#shared, memo, token, rateLimits, cost)
-      const slot = this.#slot(memo, token.id, rateLimits, now)
-      if (!this.#local.reserveSlot(slot, rateLimits, cost, now)) {
-        return { code: 'rate_limited', retryAfterMs: this.#local.retryAfter(slot, rateLimits, cost, now) }
-      }
+      if (this.#shared !== undefined) return this.#reserveShared(this.#shared, memo, token, rateLimits, cost, now)
+      const refusal = this.#askLocal(memo, token.id, rateLimits, cost, now, true)
+      if (refusal !== undefined) return refusal
     }
     return quota === undefined
       ? undefined
@@ -103,35 +101,77 @@ export class Limits {
     return states
   }
 
+  /**
+   * The quota first, from the block that is held, then the shared limiter: what the block has to take back costs nothing, a
+   * unit to give back over there would be a round trip, in which others are refused for its sake. Without the quota the
+   * limiter is only asked, because a limit that would refuse is named before the quota.
+   *
+   * When a block has to be fetched, the limiter comes first: calls that it refuses would pile up blocks here that other
+   * processes could use.
+   */
   async #reserveShared(
     limiter: RateLimiter,
     memo: TokenLimits,
     token: TokenRecord,
     limits: readonly RateLimit[],
     cost: number,
+    now: number,
   ): Promise<LimitRefusal | undefined> {
-    let taken: Taken = 'nowhere'
+    const { quota } = token.policy
+    const ask = (take: boolean) => this.#askShared(limiter, memo, token.id, limits, cost, take)
+    if (quota === undefined) {
+      const answer = await ask(true)
+      return isRefusal(answer) ? answer : undefined
+    }
+    const slot = this.#quotaSlot(memo, token)
+    const held = this.#quotas.reserveHeld(slot, quota, cost, now)
+    if (held === undefined) {
+      const answer = await ask(false)
+      return isRefusal(answer) ? answer : this.#quotaRefusal(memo, token)
+    }
+    const taken = await ask(true)
+    if (isRefusal(taken)) {
+      if (held !== 'fetch') this.#quotas.giveBack(slot, cost, held)
+      return taken
+    }
+    return held === 'fetch' ? this.#reserveQuota(memo, token, cost, this.#clock.now(), taken) : undefined
+  }
+
+  /** The shared limiter's word, or what the fail mode says instead. */
+  async #askShared(
+    limiter: RateLimiter,
+    memo: TokenLimits,
+    id: string,
+    limits: readonly RateLimit[],
+    cost: number,
+    take: boolean,
+  ): Promise<LimitRefusal | Taken> {
     try {
-      const reservation = await limiter.reserve(token.id, limits, cost, memo)
-      memo.shared = reservation
-      if (!reservation.granted) return { code: 'rate_limited', retryAfterMs: reservation.retryAfterMs }
-      taken = reservation
+      const answer = await (take ? limiter.reserve(id, limits, cost, memo) : limiter.check(id, limits, cost, memo))
+      memo.shared = answer
+      return answer.granted ? answer : { code: 'rate_limited', retryAfterMs: answer.retryAfterMs }
     } catch (error) {
       this.#onLimiterFailure(error)
-      if (this.#failMode === 'closed') return UNAVAILABLE
       memo.shared = undefined
-      if (this.#failMode === 'local') {
-        const now = this.#clock.now()
-        const slot = this.#slot(memo, token.id, limits, now)
-        if (!this.#local.reserveSlot(slot, limits, cost, now)) {
-          return { code: 'rate_limited', retryAfterMs: this.#local.retryAfter(slot, limits, cost, now) }
-        }
-        taken = 'local'
-      }
+      if (this.#failMode === 'closed') return UNAVAILABLE
+      if (this.#failMode === 'open') return 'nowhere'
+      return this.#askLocal(memo, id, limits, cost, this.#clock.now(), take) ?? 'local'
     }
-    return token.policy.quota === undefined
-      ? undefined
-      : this.#reserveQuota(memo, token, cost, this.#clock.now(), taken)
+  }
+
+  /** This process's own limits. */
+  #askLocal(
+    memo: TokenLimits,
+    id: string,
+    limits: readonly RateLimit[],
+    cost: number,
+    now: number,
+    take: boolean,
+  ): LimitRefusal | undefined {
+    const slot = this.#slot(memo, id, limits, now)
+    if (take && this.#local.reserveSlot(slot, limits, cost, now)) return undefined
+    const retryAfterMs = this.#local.retryAfter(slot, limits, cost, now)
+    return retryAfterMs === 0 ? undefined : { code: 'rate_limited', retryAfterMs }
   }
 
   /** The quota, after the rate limits passed; gives those back when it refuses. */
@@ -142,12 +182,11 @@ export class Limits {
     now: number,
     taken: Taken,
   ): MaybePromise<LimitRefusal | undefined> {
-    const quota = token.policy.quota as Quota
-    const reserved = this.#quotas.reserve(this.#quotaSlot(memo, token), quota, cost, now)
-    if (reserved === true) return undefined
-    if (reserved === false) return this.#refuseQuota(memo, token, cost, taken)
+    const reserved = this.#quotas.reserve(this.#quotaSlot(memo, token), token.policy.quota as Quota, cost, now)
+    if (typeof reserved === 'number') return undefined
+    if (reserved === undefined) return this.#refuseQuota(memo, token, cost, taken)
     return reserved.then(
-      (granted) => (granted ? undefined : this.#refuseQuota(memo, token, cost, taken)),
+      (window) => (window === undefined ? this.#refuseQuota(memo, token, cost, taken) : undefined),
       (error: unknown) => {
         this.#giveBack(memo, token, cost, taken)
         this.#onStoreFailure(error)
@@ -158,6 +197,10 @@ export class Limits {
 
   #refuseQuota(memo: TokenLimits, token: TokenRecord, cost: number, taken: Taken): LimitRefusal {
     this.#giveBack(memo, token, cost, taken)
+    return this.#quotaRefusal(memo, token)
+  }
+
+  #quotaRefusal(memo: TokenLimits, token: TokenRecord): LimitRefusal {
     const { resetMs } = this.#quotas.state(this.#quotaSlot(memo, token), token.policy.quota as Quota, this.#clock.now())
     return { code: 'quota_exceeded', retryAfterMs: resetMs }
   }
@@ -182,4 +225,8 @@ export class Limits {
     memo.quota ??= this.#quotas.slot(token.id, token.createdAt)
     return memo.quota
   }
+}
+
+function isRefusal(answer: LimitRefusal | Taken): answer is LimitRefusal {
+  return typeof answer === 'object' && !('granted' in answer)
 }

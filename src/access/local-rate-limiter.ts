@@ -107,19 +107,29 @@ export class LocalRateLimiter implements RateLimiter {
    * @throws InvalidInputError when `cost` is not a whole number from 0
    */
   reserve(key: string, limits: readonly RateLimit[], cost: number, memo?: LimitMemo): Reservation {
-    if (!Number.isSafeInteger(cost) || cost < 0) {
-      throw new InvalidInputError('cost', 'is not a whole number from 0', 'give a number of units')
-    }
+    checkCost(cost)
     const now = this.#clock.now()
-    let slot: LimitSlot
-    const kept = memo?.limiterSlot
-    if (kept instanceof LimitSlot && kept.owner === this && kept.live) {
-      slot = kept
-    } else {
-      slot = this.state(key, limits, now)
-      if (memo !== undefined) memo.limiterSlot = slot
-    }
+    const slot = this.#slotOf(key, limits, now, memo)
     return new LocalReservation(this, this.reserveSlot(slot, limits, cost, now), slot, limits, cost, now)
+  }
+
+  /**
+   * Answers as {@link LocalRateLimiter.reserve} would, and takes nothing.
+   *
+   * @param key - whose limits these are
+   * @param limits - frozen and interned: the same limits are the same array
+   * @param cost - whole units
+   * @param memo - where the limiter may keep its state for this key
+   * @throws InvalidInputError when `cost` is not a whole number from 0
+   */
+  check(key: string, limits: readonly RateLimit[], cost: number, memo?: LimitMemo): Reservation {
+    checkCost(cost)
+    const now = this.#clock.now()
+    const slot = this.#slotOf(key, limits, now, memo)
+    const granted = this.retryAfter(slot, limits, cost, now) === 0
+    const reservation = new LocalReservation(this, granted, slot, limits, cost, now)
+    reservation.cost = 0
+    return reservation
   }
 
   /** Gives a granted reservation back, as if it had not been made. Again, or for a refused one: nothing happens. */
@@ -190,9 +200,9 @@ export class LocalRateLimiter implements RateLimiter {
   }
 
   /**
-   * When so many units may be had of every limit.
+   * When so many units may be had of every limit. Takes nothing.
    *
-   * @returns ms from `now`; undefined when a bucket doesn't hold so many
+   * @returns ms from `now`, 0 = at once; undefined when a bucket doesn't hold so many
    */
   retryAfter(slot: LimitSlot, limits: readonly RateLimit[], cost: number, now: number): number | undefined {
     const own = this.#current(slot, limits, now)
@@ -223,6 +233,14 @@ export class LocalRateLimiter implements RateLimiter {
         resetMs: untilFull(gauge, level),
       }
     })
+  }
+
+  #slotOf(key: string, limits: readonly RateLimit[], now: number, memo: LimitMemo | undefined): LimitSlot {
+    const kept = memo?.limiterSlot
+    if (kept instanceof LimitSlot && kept.owner === this && kept.live) return kept
+    const slot = this.state(key, limits, now)
+    if (memo !== undefined) memo.limiterSlot = slot
+    return slot
   }
 
   /** The one state of the slot's key, with these limits. */
@@ -278,4 +296,9 @@ export class LocalRateLimiter implements RateLimiter {
     slot.live = false
     this.#slots.delete(slot.key)
   }
+}
+
+function checkCost(cost: number): void {
+  if (Number.isSafeInteger(cost) && cost >= 0) return
+  throw new InvalidInputError('cost', 'is not a whole number from 0', 'give a number of units')
 }

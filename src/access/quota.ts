@@ -55,7 +55,8 @@ const MAX_SLOTS = 100_000
 /**
  * Quotas that survive restarts without a write per call: units are taken from the store in blocks of
  * `max(1, floor(limit / 100), cost)`, the next one fetched when half of the last is used. Several processes share one
- * quota; each holds at most a block, and what one holds the others can't use.
+ * quota; each holds at most a block, and what one holds the others can't use. When a window begins is told by the store's
+ * clock, on which all agree.
  */
 export class QuotaBlocks {
   readonly #store: TokenStore
@@ -63,6 +64,8 @@ export class QuotaBlocks {
   readonly #ids: RisingIds
   readonly #onError: (error: unknown) => void
   readonly #slots = new Map<string, QuotaSlot>()
+  /** How far the store's clock is ahead of this process's, as of the last block, ms. */
+  #offset = 0
 
   /** @param options - store, time and randomness */
   constructor(options: QuotaOptions) {
@@ -92,25 +95,38 @@ export class QuotaBlocks {
   /**
    * Takes `cost` units, or none: a value while the block lasts, a promise when a new one is needed.
    *
-   * @returns whether the units were there
+   * @returns the window that they are of, for {@link QuotaBlocks.giveBack}; undefined = they aren't there
    */
-  reserve(slot: QuotaSlot, quota: Quota, cost: number, now: number): MaybePromise<boolean> {
+  reserve(slot: QuotaSlot, quota: Quota, cost: number, now: number): MaybePromise<number | undefined> {
+    const held = this.reserveHeld(slot, quota, cost, now)
+    return held === 'fetch' ? this.#reserveAfterFetch(slot, quota, cost) : held
+  }
+
+  /**
+   * As {@link QuotaBlocks.reserve}, from the block that is held.
+   *
+   * @returns `fetch` when a new one is needed
+   */
+  reserveHeld(slot: QuotaSlot, quota: Quota, cost: number, now: number): number | undefined | 'fetch' {
     this.#turn(slot, quota, now)
     if (slot.left >= cost) {
       slot.left -= cost
       if (slot.left < blockSize(quota, 0) / 2 && slot.fetching === undefined && slot.granted < quota.limit) {
         this.#fetch(slot, quota, 0).catch(this.#onError)
       }
-      return true
+      return slot.window
     }
     // What others were granted never comes back within the window, so what is known here can only be too hopeful.
-    if (slot.left + quota.limit - slot.granted < cost) return false
-    return this.#reserveAfterFetch(slot, quota, cost)
+    return slot.left + quota.limit - slot.granted < cost ? undefined : 'fetch'
   }
 
-  /** Gives units back that a refused call had taken. */
-  giveBack(slot: QuotaSlot, quota: Quota, cost: number, takenAt: number): void {
-    if (slot.window === windowStart(quota, slot.anchor, takenAt)) slot.left += cost
+  /**
+   * Gives units back that a refused call had taken. Those of a window that is over are gone with it.
+   *
+   * @param window - as {@link QuotaBlocks.reserve} answered
+   */
+  giveBack(slot: QuotaSlot, cost: number, window: number): void {
+    if (slot.window === window) slot.left += cost
   }
 
   /** What is left of a quota, as far as is known here. */
@@ -124,11 +140,11 @@ export class QuotaBlocks {
       limit: quota.limit,
       per: quota.per,
       remaining,
-      resetMs: slot.window + quota.per - now,
+      resetMs: slot.window + quota.per - (now + this.#offset),
     }
   }
 
-  async #reserveAfterFetch(slot: QuotaSlot, quota: Quota, cost: number): Promise<boolean> {
+  async #reserveAfterFetch(slot: QuotaSlot, quota: Quota, cost: number): Promise<number | undefined> {
     for (;;) {
       // One fetch at a time for a token; whoever finds the block used up by others waits for the next.
       if (slot.fetching !== undefined) await slot.fetching
@@ -136,9 +152,9 @@ export class QuotaBlocks {
       this.#turn(slot, quota, this.#clock.now())
       if (slot.left >= cost) {
         slot.left -= cost
-        return true
+        return slot.window
       }
-      if (slot.left + quota.limit - slot.granted < cost) return false
+      if (slot.left + quota.limit - slot.granted < cost) return undefined
     }
   }
 
@@ -153,8 +169,13 @@ export class QuotaBlocks {
   async #fetchBlock(slot: QuotaSlot, quota: Quota, cost: number): Promise<void> {
     const id = slot.token
     for (;;) {
-      const window = slot.window
-      const stored = await this.#store.get(quotaKind, id)
+      const asked = this.#clock.now()
+      const [stored, time] = await Promise.all([this.#store.get(quotaKind, id), this.#store.time()])
+      this.#offset = Math.round(time - (asked + this.#clock.now()) / 2)
+      // One that begins in the future has begun: the store's clock was set back.
+      const began = stored !== undefined && stored.value.window > time ? stored.value.window : undefined
+      const window = began ?? windowStart(quota, slot.anchor, time)
+      if (slot.window !== window) startWindow(slot, window)
       const granted = stored !== undefined && stored.value.window === window ? stored.value.granted : 0
       const size = Math.min(blockSize(quota, cost - slot.left), quota.limit - granted)
       // Too little for this call: leave it to smaller ones.
@@ -184,13 +205,17 @@ export class QuotaBlocks {
   }
 
   #turn(slot: QuotaSlot, quota: Quota, now: number): void {
-    const window = windowStart(quota, slot.anchor, now)
+    const window = windowStart(quota, slot.anchor, now + this.#offset)
     // A window that has begun stays, even if the clock is set back.
     if (slot.window === window || slot.window > window) return
-    slot.window = window
-    slot.left = 0
-    slot.granted = 0
+    startWindow(slot, window)
   }
+}
+
+function startWindow(slot: QuotaSlot, window: number): void {
+  slot.window = window
+  slot.left = 0
+  slot.granted = 0
 }
 
 function blockSize(quota: Quota, needed: number): number {

@@ -34,6 +34,13 @@ export interface RateLimiter {
    * @param memo - where the limiter may keep its state for this key
    */
   reserve(key: string, limits: readonly RateLimit[], cost: number, memo?: LimitMemo): MaybePromise<Reservation>
+  /**
+   * Answers as {@link RateLimiter.reserve} would, and takes nothing: for a call that is refused anyway, if only for a
+   * reason that comes after the rate limits.
+   */
+  check(key: string, limits: readonly RateLimit[], cost: number, memo?: LimitMemo): MaybePromise<Reservation>
   /** Gives a granted reservation back, as if it had not been made; once. */
   giveBack(reservation: Reservation): MaybePromise<void>
+  /** Lets go of what it holds; called by `close()` of the front door. */
+  close?(): MaybePromise<void>
 }

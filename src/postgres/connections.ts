@@ -30,7 +30,8 @@ export interface ConnectionsOptions {
 
 /**
  * The host's pool, with bounds on waiting and with repetition. Every statement that goes through {@link Connections.run}
- * can be repeated: it reads, or it knows by an id or by what it compares that it was done before.
+ * can be repeated: it reads, or it knows by an id or by what it compares that it was done before. One that can't says so
+ * (`broken`), and is repeated only after the server undid it.
  */
 export class Connections {
   readonly #options: ConnectionsOptions
@@ -41,7 +42,8 @@ export class Connections {
 
   /**
    * Runs one statement, a transaction of its own. What the server undid for the sake of another is done again. If the
-   * connection breaks before the answer comes, the statement is asked again on another one: that settles what became of it.
+   * connection breaks before the answer comes, the statement is asked again on another one ({@link Statement.broken}): that
+   * settles what became of it.
    *
    * @param doing - what is done, for messages
    * @throws the errors of stores; errors of the server whose SQLSTATE is our own (`TW…`) as they are
@@ -63,10 +65,13 @@ export class Connections {
         if (race && attempt >= RACES) throw new StoreBusyError(store, timeout - left)
         if (sent && isBroken(error)) unsettled = sqlState(error) ?? 'no answer'
         // A server that can't be reached is told at once, unless it has to say what became of a statement.
-        const again = race || (unsettled !== undefined && (isBroken(error) || !sent))
+        const { broken } = statement
+        const again =
+          race || (unsettled !== undefined && broken !== 'once' && (sent ? isBroken(error) : broken === 'settle'))
         if (!again || left <= 0) {
           if (sqlState(error)?.startsWith('TW') === true) throw error
-          throw unsettled === undefined ? storeErrorOf(error, store, doing) : outcomeUnknown(store, doing, unsettled)
+          if (unsettled === undefined || broken === undefined) throw storeErrorOf(error, store, doing)
+          throw outcomeUnknown(store, doing, unsettled)
         }
         const most = Math.min(PAUSE_MS, 2 ** attempt, left)
         await pause(race ? random.float() * most : most)

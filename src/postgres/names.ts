@@ -28,6 +28,8 @@ const OBJECTS = [
   'roll_usage_1',
   'seal_1',
   'reindex_1',
+  'limits',
+  'reserve_1',
 ] as const
 
 /** Where everything of one store is: each object's full name, quoted. */

@@ -1,3 +1,5 @@
+import { InvalidInputError } from '../kernel/errors.ts'
+
 /** One statement with its values, in the form that `pg` takes. */
 export interface PostgresQuery {
   /** The statement. */
@@ -53,4 +55,20 @@ export interface PostgresListener {
   on(event: 'notification', listener: (message: { readonly payload?: string | undefined }) => void): unknown
   /** Where the connection tells that it failed or ended. */
   on(event: 'error' | 'end', listener: () => void): unknown
+}
+
+/** @throws InvalidInputError for what is no pool */
+export function checkPool(pool: PostgresPool): void {
+  if (typeof pool?.connect === 'function') return
+  throw new InvalidInputError('pool', 'is not a pool of connections', 'pass a Pool of pg, or fromPglite(db)')
+}
+
+/** Pools that were listened to before. */
+const heard = new WeakSet<PostgresPool>()
+
+/** An idle connection that breaks concerns nobody; without a listener it would end the process. */
+export function listenForErrors(pool: PostgresPool): void {
+  if (heard.has(pool)) return
+  heard.add(pool)
+  pool.on?.('error', () => {})
 }

@@ -34,7 +34,7 @@ import { listValues } from './list-values.ts'
 import { migrate } from './migrate.ts'
 import type { Names } from './names.ts'
 import { type PgKind, reviveBody } from './pg-kind.ts'
-import type { PostgresPool } from './pool.ts'
+import { listenForErrors, type PostgresPool } from './pool.ts'
 import { changesOf, PostgresCommits } from './postgres-commit.ts'
 import { PostgresUsage } from './postgres-usage.ts'
 import { type ScanSqlRow, scanRow, scanRows } from './scan.ts'
@@ -55,8 +55,7 @@ import { checkOptions, type PostgresTokenStoreOptions } from './store-options.ts
  * import pg from 'pg'
  *
  * const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
- * const store = new PostgresTokenStore({ pool })
- * await store.migrate()
+ * const store = await PostgresTokenStore.open({ pool })
  * const tokens = new Tokenwright({ store, keys: process.env.TOKEN_KEY })
  * ```
  */
@@ -76,6 +75,24 @@ export class PostgresTokenStore implements TokenStore {
   #running = 0
   #idle: (() => void) | undefined
   #closing: Promise<void> | undefined
+
+  /**
+   * Makes a store and its tables: the constructor, then {@link PostgresTokenStore.migrate}.
+   *
+   * @param options - see {@link PostgresTokenStoreOptions}
+   * @throws InvalidInputError for an option that can't be used
+   * @throws StoreError `ERR_STORE_NEWER_SCHEMA`, `ERR_STORE_UNAVAILABLE`; the store is closed then
+   */
+  static async open(options: PostgresTokenStoreOptions): Promise<PostgresTokenStore> {
+    const store = new PostgresTokenStore(options)
+    try {
+      await store.migrate()
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+    return store
+  }
 
   /**
    * @param options - see {@link PostgresTokenStoreOptions}; nothing is connected before the first call
@@ -161,9 +178,8 @@ export class PostgresTokenStore implements TokenStore {
         const ind = known.uniques.find((unique) => unique.name === index)?.ind ?? -1
         const found = keys.filter(isStorable).map(toStored)
         if (found.length === 0) return undefined
-        const [statement, key] =
-          found.length === 1 ? [this.#sql.find, found[0]] : [this.#sql.findFirst, JSON.stringify(found)]
-        const [row] = await this.#connections.run<RecordRow>(statement, [known.id, ind, key], 'read')
+        if (found.length > 1) return await this.#findAny<T>(known, ind, found)
+        const [row] = await this.#connections.run<RecordRow>(this.#sql.find, [known.id, ind, found[0]], 'read')
         return row === undefined ? undefined : storedOf<T>(known, row)
       },
       () => checkUniqueIndex(kind, index),
@@ -320,6 +336,17 @@ export class PostgresTokenStore implements TokenStore {
     })
   }
 
+  /** The record of the first of several keys that is there. */
+  async #findAny<T>(known: PgKind, ind: number, keys: readonly string[]): Promise<Stored<T> | undefined> {
+    // Rounded up, so that there are few statements; to look for a key twice finds nothing else.
+    const places = 2 ** Math.ceil(Math.log2(keys.length))
+    const values = [known.id, ind, ...keys, ...Array.from({ length: places - keys.length }, () => keys[0])]
+    const rows = await this.#connections.run<RecordRow & { key: string }>(this.#sql.findAny(places), values, 'read')
+    let first: (typeof rows)[0] | undefined
+    for (const row of rows) if (first === undefined || keys.indexOf(row.key) < keys.indexOf(first.key)) first = row
+    return first === undefined ? undefined : storedOf<T>(known, first)
+  }
+
   #tellLost(): void {
     for (const { tell } of [...this.#lost]) {
       try {
@@ -340,13 +367,3 @@ function storedOf<T>({ kind }: PgKind, { id, revision, body }: RecordRow): Store
 }
 
 function ignore(): void {}
-
-/** Pools that were listened to before. */
-const heard = new WeakSet<PostgresPool>()
-
-/** An idle connection that breaks concerns nobody; without a listener it would end the process. */
-function listenForErrors(pool: PostgresPool): void {
-  if (heard.has(pool)) return
-  heard.add(pool)
-  pool.on?.('error', ignore)
-}

@@ -1,5 +1,6 @@
 import { commitFunction } from './commit-function.ts'
 import { journalFunctions } from './journal-functions.ts'
+import { limitFunction } from './limit-function.ts'
 import type { Names } from './names.ts'
 import { usageFunctions } from './usage-functions.ts'
 
@@ -59,6 +60,16 @@ export const SCHEMA_STEPS: readonly SchemaStep[] = [
        AS $body$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint $body$`,
     ...usageFunctions(n),
     ...journalFunctions(n),
+  ],
+  // The levels of rate limits. Not logged: a crash of the server fills the buckets, as a restart does a process's own. An
+  // update changes no index, so that it stays on its page; `look_at` is when it is worth looking whether a row is full.
+  (n) => [
+    `CREATE UNLOGGED TABLE ${n.limits} (
+       key text COLLATE "C" PRIMARY KEY, names text[] NOT NULL, levels float8[] NOT NULL, at float8[] NOT NULL,
+       capacities float8[] NOT NULL, drains float8[] NOT NULL, look_at bigint NOT NULL
+     ) WITH (fillfactor = 50)`,
+    `CREATE INDEX ON ${n.limits} (look_at)`,
+    limitFunction(n),
   ],
   // A write may name the revision that it makes.
   (n) => [commitFunction(n)],

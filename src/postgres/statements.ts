@@ -7,6 +7,12 @@ export interface Statement {
   readonly text: string
   /** Whether it may take as long as it takes: steps of migrations, indexes made anew. */
   readonly unbounded?: boolean
+  /**
+   * What is done when the connection breaks before the answer comes. A read is asked again, unless nobody can be reached.
+   * `settle`: it may have been done, and knows that by itself; so it is asked again until there is an answer. `once`: it
+   * would be done twice, so it isn't asked again.
+   */
+  readonly broken?: 'settle' | 'once'
 }
 
 /** A record or tombstone as a row. Numbers may come as texts: a bigint is one to `pg`. */
@@ -36,6 +42,7 @@ export function statementsOf(n: Names) {
   const usage = (condition: string, order: string): string =>
     `SELECT hour, token, tool, outcome, calls, cost, failures, duration, to_json(latency)::text AS latency, last_at
      FROM ${n.usage} WHERE ${condition} ORDER BY ${order} LIMIT $1`
+  const findAny = new Map<number, Statement>()
   return {
     get: {
       name: 'get',
@@ -51,18 +58,23 @@ export function statementsOf(n: Names) {
       text: `SELECT ${ROW} FROM ${n.uniq} u JOIN ${n.record} r ON r.kind = $1 AND r.id = u.id
         WHERE u.ind = $2 AND u.key = $3 AND NOT r.gone`,
     },
-    findFirst: {
-      name: 'find_first',
-      text: `SELECT ${ROW} FROM jsonb_array_elements_text($3::text::jsonb) WITH ORDINALITY AS k(key, i)
-        CROSS JOIN LATERAL (SELECT id FROM ${n.uniq} WHERE ind = $2 AND key = k.key LIMIT 1) u
-        CROSS JOIN LATERAL (SELECT id, revision, body FROM ${n.record} WHERE kind = $1 AND id = u.id AND NOT gone LIMIT 1) r
-        ORDER BY k.i LIMIT 1`,
+    /** Looks for 2, 4, 8 … keys at once, after the number of the kind and the index: a statement for each such number. */
+    findAny: (keys: number): Statement => {
+      const known = findAny.get(keys)
+      if (known !== undefined) return known
+      const places = Array.from({ length: keys }, (_, i) => `$${i + 3}`).join(', ')
+      const text = `SELECT ${ROW}, u.key FROM ${n.uniq} u CROSS JOIN LATERAL (
+          SELECT id, revision, body FROM ${n.record} WHERE kind = $1 AND id = u.id AND NOT gone LIMIT 1
+        ) r WHERE u.ind = $2 AND u.key IN (${places})`
+      const statement = { name: `find_${keys}`, text }
+      findAny.set(keys, statement)
+      return statement
     },
     listUp: { name: 'list_up', text: listed('(at, id) > ($4, $5) AND at < $6', 'at, id') },
     listDown: { name: 'list_down', text: listed('(at, id) < ($4, $5) AND at >= $6', 'at DESC, id DESC') },
-    commit: { name: 'commit', text: `SELECT ${n.commit_2}($1) AS answer` },
-    addUsage: { name: 'add_usage', text: `SELECT ${n.add_usage_1}($1) AS answer` },
-    rollUsage: { name: 'roll_usage', text: `SELECT ${n.roll_usage_1}($1) AS answer` },
+    commit: { name: 'commit', text: `SELECT ${n.commit_2}($1) AS answer`, broken: 'settle' },
+    addUsage: { name: 'add_usage', text: `SELECT ${n.add_usage_1}($1) AS answer`, broken: 'settle' },
+    rollUsage: { name: 'roll_usage', text: `SELECT ${n.roll_usage_1}($1) AS answer`, broken: 'settle' },
     usageAll: {
       name: 'usage_all',
       text: usage('(hour, token, tool, outcome) > ($2, $3, $4, $5) AND hour < $6', 'hour, token, tool, outcome'),
@@ -91,7 +103,8 @@ export function statementsOf(n: Names) {
           SELECT n, body FROM ${n.journal} WHERE seq IS NULL ORDER BY n LIMIT $1
         ) j ON true ORDER BY j.n`,
     },
-    seal: { name: 'seal', text: `SELECT ${n.seal_1}($1) AS sealed` },
+    seal: { name: 'seal', text: `SELECT ${n.seal_1}($1) AS sealed`, broken: 'settle' },
+    reserve: { name: 'reserve', text: `SELECT ${n.reserve_1}($1, $2, $3, $4, $5, $6) AS answer`, broken: 'once' },
     now: { name: 'now', text: `SELECT ${n.now_ms}() AS now` },
 
     kind: {
@@ -100,6 +113,7 @@ export function statementsOf(n: Names) {
         WHERE v.name = 'version'`,
     },
     enterKind: {
+      broken: 'settle',
       text: `WITH k AS (
           INSERT INTO ${n.kind} (name, schema, shape) VALUES ($1, $2, $3)
           ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING id
@@ -126,5 +140,5 @@ export function statementsOf(n: Names) {
       text: `SELECT r.kind, ${ROW}, r.gone FROM ${n.record} r
         WHERE r.kind IN (SELECT k::int FROM jsonb_array_elements_text($1::text::jsonb) k) ORDER BY r.kind, r.id`,
     },
-  } satisfies { readonly [name: string]: Statement }
+  } satisfies { readonly [name: string]: Statement | ((keys: number) => Statement) }
 }

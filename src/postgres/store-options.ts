@@ -4,7 +4,7 @@ import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { type Random, systemRandom } from '../kernel/random.ts'
 import { type Names, namesOf } from './names.ts'
-import type { PostgresListener, PostgresPool } from './pool.ts'
+import { checkPool, type PostgresListener, type PostgresPool } from './pool.ts'
 
 /** How a `PostgresTokenStore` is made. */
 export interface PostgresTokenStoreOptions {
@@ -71,9 +71,7 @@ export interface CheckedOptions {
 export function checkOptions(options: PostgresTokenStoreOptions): CheckedOptions {
   checkFields('options', options, OPTIONS)
   const { pool, listen } = options
-  if (typeof pool?.connect !== 'function') {
-    throw new InvalidInputError('pool', 'is not a pool of connections', 'pass a Pool of pg, or fromPglite(db)')
-  }
+  checkPool(pool)
   if (listen !== undefined && typeof listen !== 'function') {
     throw new InvalidInputError('listen', 'is not a function', 'write () => new pg.Client(…)')
   }

@@ -4,12 +4,10 @@
  * @example
  * ```ts
  * import { createClient } from 'redis'
- * import { fromNodeRedis, RedisChangeChannel, RedisRateLimiter } from 'tokenwright/redis'
+ * import { fromNodeRedis, withRedis } from 'tokenwright/redis'
  *
  * const client = fromNodeRedis(await createClient({ url: process.env.REDIS_URL }).connect())
- * const limiter = new RedisRateLimiter({ client })
- * const channel = new RedisChangeChannel({ client })
- * const tokens = new Tokenwright({ store, keys, limiter, channel })
+ * const tokens = new Tokenwright({ store, ...withRedis({ client }), keys })
  * ```
  * @packageDocumentation
  */
@@ -23,9 +21,5 @@ export {
   type NodeRedisSubscriber,
   type RedisClient,
 } from './redis-client.ts'
-export {
-  LimiterUnavailableError,
-  type RedisErrorCode,
-  RedisRateLimiter,
-  type RedisRateLimiterOptions,
-} from './redis-rate-limiter.ts'
+export { RedisRateLimiter, type RedisRateLimiterOptions } from './redis-rate-limiter.ts'
+export { type WithRedis, type WithRedisOptions, withRedis } from './with-redis.ts'

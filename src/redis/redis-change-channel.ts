@@ -1,4 +1,5 @@
 import { InvalidInputError } from '../kernel/errors.ts'
+import { checkFields } from '../kernel/fields.ts'
 import type { ChangeChannel } from '../stores/change-channel.ts'
 import type { StoreChange } from '../stores/token-store.ts'
 import type { RedisClient } from './redis-client.ts'
@@ -30,9 +31,10 @@ export class RedisChangeChannel implements ChangeChannel {
 
   /**
    * @param options - the client and the channel
-   * @throws InvalidInputError for a client that is none
+   * @throws InvalidInputError for a client that is none, or an unknown option
    */
   constructor(options: RedisChangeChannelOptions) {
+    checkFields('options', options, ['client', 'channel'])
     const { client, channel = 'tokenwright:changes' } = options
     if (typeof client?.publish !== 'function' || typeof client.subscribe !== 'function') {
       throw new InvalidInputError('client', 'is not a RedisClient', 'make one with fromNodeRedis or fromIoredis')

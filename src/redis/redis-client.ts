@@ -13,6 +13,8 @@ export interface RedisClient {
    * @returns the way to stop
    */
   subscribe(channel: string, onMessage: (message: string) => void, onLost: () => void): Promise<() => Promise<void>>
+  /** Ends the connection; called only by a limiter that is told to (`closeClient`). */
+  close?(): Promise<void>
 }
 
 /** What of a client of the package `redis` (node-redis 4 and later) is used. */
@@ -25,6 +27,10 @@ export interface NodeRedisLike {
   publish(channel: string, message: string): Promise<unknown>
   /** A client like this one, on a connection of its own. */
   duplicate(): NodeRedisSubscriber
+  /** Ends the connection once what was asked is answered. Its name in version 4 is `quit`. */
+  close?(): unknown
+  /** The name of `close` in version 4. */
+  quit?(): unknown
 }
 
 /** A second connection of node-redis, for subscriptions. */
@@ -35,8 +41,10 @@ export interface NodeRedisSubscriber {
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>
   /** Listens for failures of the connection. */
   on(event: 'error' | 'reconnecting', listener: () => void): unknown
-  /** Ends the connection. */
-  destroy(): unknown
+  /** Ends the connection. Its name in version 4 is `disconnect`. */
+  destroy?(): unknown
+  /** The name of `destroy` in version 4. */
+  disconnect?(): unknown
 }
 
 /**
@@ -61,8 +69,11 @@ export function fromNodeRedis(client: NodeRedisLike): RedisClient {
       await subscriber.connect()
       await subscriber.subscribe(channel, onMessage)
       return async () => {
-        await subscriber.destroy()
+        await (subscriber.destroy === undefined ? subscriber.disconnect?.() : subscriber.destroy())
       }
+    },
+    close: async () => {
+      await (client.close === undefined ? client.quit?.() : client.close())
     },
   }
 }
@@ -77,6 +88,8 @@ export interface IoredisLike {
   publish(channel: string, message: string): Promise<unknown>
   /** A client like this one, on a connection of its own. */
   duplicate(): IoredisSubscriber
+  /** Ends the connection once what was asked is answered. */
+  quit(): Promise<unknown>
 }
 
 /** A second connection of ioredis, for subscriptions. */
@@ -106,6 +119,9 @@ export function fromIoredis(client: IoredisLike): RedisClient {
       })
       await subscriber.subscribe(channel)
       return async () => subscriber.disconnect()
+    },
+    close: async () => {
+      await client.quit()
     },
   }
 }

@@ -1,33 +1,13 @@
-import { type Gauge, gaugesFor, remainingUnits, untilFull, waitFor } from '../access/gcra.ts'
+import { LimiterUnavailableError } from '../access/limiter-error.ts'
 import type { RateLimiter, Reservation } from '../access/rate-limiter.ts'
+import { type LevelsAnswer, type LevelsRequest, SharedLimits } from '../access/shared-limits.ts'
 import { type Clock, systemClock } from '../kernel/clock.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
-import { codeOf, InvalidInputError, TokenwrightError } from '../kernel/errors.ts'
+import { codeOf, InvalidInputError } from '../kernel/errors.ts'
+import { checkFields } from '../kernel/fields.ts'
 import type { RateLimit } from '../tokens/policy.ts'
-import type { LimitState } from '../tokens/verification.ts'
 import { LIMIT_SCRIPT } from './limit-script.ts'
 import type { RedisClient } from './redis-client.ts'
-
-/** The codes of the errors that this room throws. */
-export type RedisErrorCode = 'ERR_LIMITER_UNAVAILABLE'
-
-/** The shared limiter doesn't answer, or not in time. The verifier's `failMode.limiter` decides what happens then. */
-export class LimiterUnavailableError extends TokenwrightError<'ERR_LIMITER_UNAVAILABLE'> {
-  /** The client's code for it, such as `ECONNREFUSED`. */
-  readonly engineCode: string
-
-  /**
-   * @param what - what failed, without credentials
-   * @param engineCode - the client's code
-   */
-  constructor(what: string, engineCode: string) {
-    super('ERR_LIMITER_UNAVAILABLE', `${what} (${engineCode})`, {
-      help: 'try again; if it stays so, look at the Redis server',
-      retryable: true,
-    })
-    this.engineCode = engineCode
-  }
-}
 
 /** How a {@link RedisRateLimiter} is made. */
 export interface RedisRateLimiterOptions {
@@ -37,54 +17,10 @@ export interface RedisRateLimiterOptions {
   readonly prefix?: string | undefined
   /** How long an answer is waited for. 1 ms to 60 s. Default 500 ms. */
   readonly timeout?: Duration | undefined
+  /** Whether `close()` ends the client too. Default false. */
+  readonly closeClient?: boolean | undefined
   /** Measures the timeout. Default: the system's. */
   readonly clock?: Clock | undefined
-}
-
-class RedisReservation implements Reservation {
-  readonly granted: boolean
-  readonly key: string
-  readonly limits: readonly RateLimit[]
-  /** What can still be given back. */
-  cost: number
-  readonly #levels: readonly number[]
-  readonly #asked: number
-
-  constructor(granted: boolean, key: string, limits: readonly RateLimit[], cost: number, levels: readonly number[]) {
-    this.granted = granted
-    this.key = key
-    this.limits = limits
-    this.cost = granted ? cost : 0
-    this.#asked = cost
-    this.#levels = levels
-  }
-
-  get retryAfterMs(): number | undefined {
-    if (this.granted) return undefined
-    let longest = 0
-    const gauges = gaugesFor(this.limits)
-    for (let i = 0; i < gauges.length; i++) {
-      const wait = waitFor(gauges[i] as Gauge, this.#levels[i] as number, this.#asked)
-      if (wait === undefined) return undefined
-      longest = Math.max(longest, wait)
-    }
-    return longest
-  }
-
-  states(): LimitState[] {
-    return gaugesFor(this.limits).map((gauge, i): LimitState => {
-      const level = this.#levels[i] as number
-      const { name, limit, per } = gauge.limit
-      return {
-        name,
-        kind: 'rate',
-        limit,
-        per,
-        remaining: remainingUnits(gauge, level),
-        resetMs: untilFull(gauge, level),
-      }
-    })
-  }
 }
 
 /**
@@ -102,13 +38,16 @@ export class RedisRateLimiter implements RateLimiter {
   readonly #client: RedisClient
   readonly #prefix: string
   readonly #timeout: number
+  readonly #closeClient: boolean
   readonly #clock: Clock
+  readonly #limits = new SharedLimits((request) => this.#ask(request))
 
   /**
    * @param options - the client, and what is to differ from the defaults
-   * @throws InvalidInputError for a client that is none, or a prefix with braces
+   * @throws InvalidInputError for a client that is none, a prefix with braces, or an unknown option
    */
   constructor(options: RedisRateLimiterOptions) {
+    checkFields('options', options, ['client', 'prefix', 'timeout', 'closeClient', 'clock'])
     const { client, prefix = 'tokenwright:limit:' } = options
     if (typeof client?.evalSha !== 'function') {
       throw new InvalidInputError('client', 'is not a RedisClient', 'make one with fromNodeRedis or fromIoredis')
@@ -123,6 +62,7 @@ export class RedisRateLimiter implements RateLimiter {
     this.#client = client
     this.#prefix = prefix
     this.#timeout = parseDuration('timeout', options.timeout ?? 500, { min: 1, max: 60_000 })
+    this.#closeClient = options.closeClient === true
     this.#clock = options.clock ?? systemClock()
   }
 
@@ -130,10 +70,20 @@ export class RedisRateLimiter implements RateLimiter {
    * Reserves `cost` units of every limit, or of none.
    *
    * @throws LimiterUnavailableError when Redis doesn't answer in time
+   * @throws InvalidInputError when `cost` is not a whole number from 0
    */
-  async reserve(key: string, limits: readonly RateLimit[], cost: number): Promise<Reservation> {
-    const [granted, levels] = await this.#run(key, limits, cost)
-    return new RedisReservation(granted, key, limits, cost, levels)
+  reserve(key: string, limits: readonly RateLimit[], cost: number): Promise<Reservation> {
+    return this.#limits.reserve(key, limits, cost, true)
+  }
+
+  /**
+   * Answers as {@link RedisRateLimiter.reserve} would, and takes nothing.
+   *
+   * @throws LimiterUnavailableError when Redis doesn't answer in time
+   * @throws InvalidInputError when `cost` is not a whole number from 0
+   */
+  check(key: string, limits: readonly RateLimit[], cost: number): Promise<Reservation> {
+    return this.#limits.reserve(key, limits, cost, false)
   }
 
   /**
@@ -141,24 +91,26 @@ export class RedisRateLimiter implements RateLimiter {
    *
    * @throws LimiterUnavailableError when Redis doesn't answer in time
    */
-  async giveBack(reservation: Reservation): Promise<void> {
-    if (!(reservation instanceof RedisReservation) || reservation.cost === 0) return
-    const { key, limits, cost } = reservation
-    reservation.cost = 0
-    await this.#run(key, limits, -cost)
+  giveBack(reservation: Reservation): Promise<void> {
+    return this.#limits.giveBack(reservation)
   }
 
-  async #run(key: string, limits: readonly RateLimit[], cost: number): Promise<[boolean, number[]]> {
-    const args = [String(cost)]
-    for (const { limit, unit, drain, capacity, slack } of gaugesFor(limits)) {
+  /** Ends the client, if the limiter was made with `closeClient`. */
+  async close(): Promise<void> {
+    if (this.#closeClient) await this.#client.close?.()
+  }
+
+  async #ask({ key, gauges, cost, take }: LevelsRequest): Promise<LevelsAnswer> {
+    const args = [String(cost), take ? '1' : '0']
+    for (const { limit, unit, drain, capacity, slack } of gauges) {
       args.push(limit.name, String(unit), String(drain), String(capacity), String(slack))
     }
     const answer = await this.#within(this.#evaluate([`${this.#prefix}{${key}}`], args))
-    if (!Array.isArray(answer) || answer.length !== limits.length + 1) {
+    if (!Array.isArray(answer) || answer.length !== gauges.length + 1) {
       throw new LimiterUnavailableError('Redis gave an answer of another shape', 'protocol')
     }
     const [granted, ...levels] = answer.map(String)
-    return [granted === '1', levels.map(Number)]
+    return { granted: granted === '1', levels: levels.map(Number) }
   }
 
   async #evaluate(keys: readonly string[], args: readonly string[]): Promise<unknown> {

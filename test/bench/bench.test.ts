@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { CASES, caseOf, missedBy, SECTIONS } from '../../bench/budgets.ts'
 import { measure, median, ratioOf, type Subject, summarize } from '../../bench/measure.ts'
 import type { Result } from '../../bench/result.ts'
-import { markdownTable, missed, plainTable, rowsOf } from '../../bench/table.ts'
+import { markdownTable, mergeRows, missed, plainTable, readTable, rowsOf } from '../../bench/table.ts'
 
 /** A time that only work moves. */
 class WorkClock {
@@ -102,7 +102,7 @@ describe('budgets', () => {
   it('has every case that a section reports, and no other', () => {
     const reported = new Set<string>()
     for (const [, id] of code.matchAll(
-      /['`]((?:verify|generate|limiter|memory|file|rules|bulk|backup|middleware|imports|peer)\.[\w.${}-]+)['`]/g,
+      /['`]((?:verify|generate|limiter|memory|file|rules|bulk|backup|postgres|redis|middleware|imports|peer)\.[\w.${}-]+)['`]/g,
     )) {
       reported.add(id as string)
     }
@@ -134,6 +134,15 @@ describe('budgets', () => {
       'file.verify.warm': { atMost: 1.2 },
       'file.verify.exact': { atMost: 2 },
       'file.verify.cold': { atMost: 12 },
+      'postgres.verify.warm': { atMost: 1 },
+      'postgres.verify.cold': { atMost: 1.3 },
+      'postgres.commit': { atMost: 1.5 },
+      'postgres.processes': { atLeast: 1.7 },
+      'postgres.revocation.listen': { atMost: 1000 },
+      'postgres.1m.cold': { atMost: 1.5 },
+      'postgres.1m.due': { atMost: 1.5 },
+      'redis.limiter': { atMost: 1.2 },
+      'redis.revocation': { atMost: 1000 },
       'bulk.speed': { atLeast: 2 },
       'bulk.delay': { atMost: 50 },
       'rules.idle': { atMost: 0.01 },
@@ -179,5 +188,21 @@ describe('the table', () => {
     expect(markdown).toHaveLength(5)
     expect(markdown[2]).toContain('a \\| b')
     expect(plainTable(rows).split('\n')).toHaveLength(4)
+  })
+
+  it('is read back, and new rows take the place of old ones', () => {
+    const rows = rowsOf(results)
+    expect(readTable(`a line\n\n${markdownTable(rows)}\n`)).toEqual(rows)
+    const fresh = rowsOf([
+      { id: 'verify.seen.1m', value: 1, low: 1, high: 1 },
+      { id: 'generate.text', value: 0.3, low: 0.3, high: 0.3 },
+    ])
+    const merged = mergeRows(readTable(markdownTable(rows)), fresh)
+    expect(merged.map(([what, measured]) => [what, measured]).slice(1)).toEqual([
+      ['verify, 100,000 stored, seen before', '0.70 H (0.69-0.71)'],
+      ['verify, 1,000,000 stored, seen before', '1 H'],
+      ['generate, text alone', '0.30 H'],
+      ['nanoid customAlphabet, 64 characters', '0.30 H'],
+    ])
   })
 })

@@ -616,6 +616,7 @@ describe('stores that fail', () => {
     ] as const) {
       const limiter = {
         reserve: () => Promise.reject(new Error('away')),
+        check: () => Promise.reject(new Error('away')),
         giveBack: () => {},
       }
       const { tokens, events } = setUp({ limiter, failMode: { limiter: mode } })
@@ -625,19 +626,6 @@ describe('stores that fail', () => {
       expect(good, mode).toBe(passed)
       expect(events.events.find((event) => event.name === 'limiter.failed')?.payload).toMatchObject({ mode })
     }
-  })
-
-  it('a shared limiter gets its units back when the quota refuses', async () => {
-    const given: unknown[] = []
-    const limiter = {
-      reserve: async (_key: string, _limits: unknown, cost: number) => ({ granted: true, states: () => [], cost }),
-      giveBack: async (reservation: unknown) => void given.push(reservation),
-    }
-    const { tokens } = setUp({ limiter })
-    const { token } = await tokens.generate({ service: 'A', rateLimit: { limit: 100, per: '1h' }, quota: { limit: 1 } })
-    expect((await tokens.verify(token)).ok).toBe(true)
-    expect(await tokens.verify(token)).toMatchObject({ code: 'quota_exceeded' })
-    expect(given).toHaveLength(1)
   })
 })
 

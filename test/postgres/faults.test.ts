@@ -13,8 +13,8 @@ import {
   outcome,
   wholeJournal,
 } from '../../src/testing/store-suite/kit.ts'
+import { FaultyProxy } from '../faulty-proxy.ts'
 import { dropSchema, freshSchema, newPool, SERVER, there } from './database.ts'
-import { FaultyProxy } from './proxy.ts'
 
 describe.runIf(there)('faults', () => {
   const admin = newPool()
@@ -24,7 +24,7 @@ describe.runIf(there)('faults', () => {
   let store: PostgresTokenStore
   beforeEach(async () => {
     schema = freshSchema()
-    proxy = await FaultyProxy.start()
+    proxy = await FaultyProxy.start(SERVER)
     pool = newPool({ host: '127.0.0.1', port: proxy.port, application_name: schema, max: 8 })
     store = new PostgresTokenStore({ pool, schema, closePool: true })
     await store.migrate()

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { parseRateLimits } from '../../src/access/rate-limits.ts'
 import { InvalidInputError } from '../../src/kernel/errors.ts'
 import type { AnyKind } from '../../src/kernel/kind.ts'
+import { PostgresRateLimiter } from '../../src/postgres/postgres-rate-limiter.ts'
 import { PostgresTokenStore } from '../../src/postgres/postgres-token-store.ts'
 import { account, accountKind, commit, grave, ids, outcome } from '../../src/testing/store-suite/kit.ts'
 import { dropSchema, freshSchema, newPool, there } from './database.ts'
@@ -82,6 +84,8 @@ describe.runIf(there)('migrate', () => {
       const lease = { expect: [], write: [], journal: [], outbox: [event] }
       expect(await outcome(() => store.commit({ id: 'with an event', ...lease }))).toBe('ok')
       await store.addUsage('f', [])
+      const limits = parseRateLimits('rateLimit', { limit: 1, per: '1h' })
+      expect((await new PostgresRateLimiter({ pool: theirs, schema }).reserve('a', limits, 1)).granted).toBe(true)
       // Up to date already: nothing to be made.
       expect(await outcome(() => store.migrate())).toBe('ok')
     } finally {

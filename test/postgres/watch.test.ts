@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { PostgresTokenStore } from '../../src/postgres/postgres-token-store.ts'
 import { fakeClock } from '../../src/testing/fake-clock.ts'
 import { account, commit, grave, leaseKind } from '../../src/testing/store-suite/kit.ts'
+import { FaultyProxy } from '../faulty-proxy.ts'
 import { dropSchema, freshSchema, newPool, SERVER, there } from './database.ts'
-import { FaultyProxy } from './proxy.ts'
 
 describe.runIf(there)('watching other instances', () => {
   const pool = newPool()
@@ -15,7 +15,7 @@ describe.runIf(there)('watching other instances', () => {
   let connections = 0
   beforeEach(async () => {
     schema = freshSchema()
-    proxy = await FaultyProxy.start()
+    proxy = await FaultyProxy.start(SERVER)
     connections = 0
     const listen = () => {
       connections += 1

@@ -1,31 +1,32 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { LocalRateLimiter } from '../../src/access/local-rate-limiter.ts'
 import { parseRateLimits } from '../../src/access/rate-limits.ts'
-import { generateSecret, InvalidInputError, MemoryTokenStore, type TokenStore } from '../../src/index.ts'
+import {
+  generateSecret,
+  InvalidInputError,
+  LimiterUnavailableError,
+  MemoryTokenStore,
+  type TokenStore,
+  Tokenwright,
+} from '../../src/index.ts'
 import {
   fromIoredis,
   fromNodeRedis,
-  LimiterUnavailableError,
   RedisChangeChannel,
   type RedisClient,
   RedisRateLimiter,
+  withRedis,
 } from '../../src/redis/index.ts'
-import { fakeClock } from '../../src/testing/index.ts'
+import { freshKey, sharedLimiterSuite } from '../access/shared-limiter-suite.ts'
 import { setUp } from '../issuing/fixture.ts'
-import { hasServer } from '../real-servers.ts'
+import { forgetKeys, REDIS, redisThere } from './server.ts'
 
-const HOST = '127.0.0.1'
-const PORT = 6379
-const there = await hasServer('redis', HOST, PORT)
+const { host: HOST, port: PORT } = REDIS
 const run = `tokenwright-test-${process.pid}`
-let keys = 0
-const freshKey = () => `${run}-${++keys}`
 
-describe.runIf(there)('with a real Redis', () => {
+describe.runIf(redisThere)('with a real Redis', () => {
   const node = createClient({ url: `redis://${HOST}:${PORT}` })
   const io = new Redis(PORT, HOST, { lazyConnect: true })
   const clients: [string, () => RedisClient][] = [
@@ -39,54 +40,13 @@ describe.runIf(there)('with a real Redis', () => {
   })
 
   afterAll(async () => {
-    for await (const found of node.scanIterator({ MATCH: `*${run}*`, COUNT: 1000 })) {
-      for (const key of found) await node.del(key)
-    }
+    await forgetKeys(run)
     node.destroy()
     io.disconnect()
   })
 
   describe.each(clients)('RedisRateLimiter over %s', (_, client) => {
-    it('lets exactly 10 of 400 parallel calls of two instances through a limit of 10', async () => {
-      const limits = parseRateLimits('rateLimit', { limit: 10, per: '1h' })
-      const [a, b] = [new RedisRateLimiter({ client: client() }), new RedisRateLimiter({ client: client() })]
-      const key = freshKey()
-      const answers = await Promise.all(Array.from({ length: 400 }, (_, i) => (i % 2 ? a : b).reserve(key, limits, 1)))
-      expect(answers.filter((answer) => answer.granted)).toHaveLength(10)
-      const refused = answers.find((answer) => !answer.granted)
-      expect(refused?.retryAfterMs).toBeGreaterThan(359_000)
-      expect(refused?.retryAfterMs).toBeLessThanOrEqual(360_000)
-      expect(refused?.states()).toMatchObject([
-        { name: 'default', kind: 'rate', limit: 10, per: 3_600_000, remaining: 0 },
-      ])
-    })
-
-    it('takes from all limits or from none, and gives back once', async () => {
-      const limits = parseRateLimits('rateLimit', [
-        { limit: 5, per: '1h', name: 'hour' },
-        { limit: 8, per: '1d', name: 'day' },
-      ])
-      const limiter = new RedisRateLimiter({ client: client() })
-      const key = freshKey()
-      const left = async () => (await limiter.reserve(key, limits, 0)).states().map((state) => state.remaining)
-      const taken = await limiter.reserve(key, limits, 3)
-      expect(taken.granted).toBe(true)
-      expect((await limiter.reserve(key, limits, 3)).granted).toBe(false)
-      expect(await left()).toEqual([2, 5])
-      await limiter.giveBack(taken)
-      await limiter.giveBack(taken)
-      expect(await left()).toEqual([5, 8])
-      const never = await limiter.reserve(key, limits, 6)
-      expect(never).toMatchObject({ granted: false, retryAfterMs: undefined })
-    })
-
-    it('keeps the used share when a limit changes', async () => {
-      const limiter = new RedisRateLimiter({ client: client() })
-      const key = freshKey()
-      await limiter.reserve(key, parseRateLimits('rateLimit', { limit: 10, per: '1d' }), 5)
-      const [state] = (await limiter.reserve(key, parseRateLimits('rateLimit', { limit: 100, per: '1d' }), 0)).states()
-      expect(state?.remaining).toBe(50)
-    })
+    sharedLimiterSuite(() => ({ open: () => new RedisRateLimiter({ client: client(), prefix: `${run}:` }) }))
 
     it('goes on after a flush of the scripts', async () => {
       const limits = parseRateLimits('rateLimit', { limit: 2, per: '1h' })
@@ -99,35 +59,6 @@ describe.runIf(there)('with a real Redis', () => {
     })
   })
 
-  it('answers as the local limiter does, whatever is asked (model, within the same millisecond)', async () => {
-    const limiter = new RedisRateLimiter({ client: fromNodeRedis(node) })
-    const limit = fc.record({ limit: fc.integer({ min: 1, max: 1000 }), burst: fc.integer({ min: 1, max: 50 }) })
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(limit, { minLength: 1, maxLength: 3 }),
-        fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 15 }),
-        async (inputs, costs) => {
-          // A window so long that nothing refills while the test runs.
-          const limits = parseRateLimits(
-            'rateLimit',
-            inputs.map(({ limit, burst }, i) => ({ limit, burst, per: '366d' as const, name: `l${i}` })),
-          )
-          const local = new LocalRateLimiter({ clock: fakeClock() })
-          const key = freshKey()
-          for (const cost of costs) {
-            const there = await limiter.reserve(key, limits, cost)
-            const here = local.reserve(key, limits, cost)
-            expect(there.granted).toBe(here.granted)
-            expect(there.states().map((state) => state.remaining)).toEqual(
-              here.states().map((state) => state.remaining),
-            )
-          }
-        },
-      ),
-      { numRuns: 60 },
-    )
-  })
-
   it('refills by the time of the server, and forgets full buckets', async () => {
     const limits = parseRateLimits('rateLimit', { limit: 1000, per: 1000, burst: 100 })
     const limiter = new RedisRateLimiter({ client: fromNodeRedis(node), prefix: `${run}:` })
@@ -138,21 +69,6 @@ describe.runIf(there)('with a real Redis', () => {
     await expect
       .poll(async () => (await limiter.reserve('refill', limits, 0)).states()[0]?.remaining, { timeout: 5000 })
       .toBe(100)
-  })
-
-  it('is one limiter behind two front doors: 100 calls, a limit of 10, exactly 10', async () => {
-    const limiter = new RedisRateLimiter({ client: fromNodeRedis(node), prefix: `${run}:door:` })
-    const store = new MemoryTokenStore()
-    const secret = generateSecret()
-    const [a, b] = [setUp({ store, keys: secret, limiter }).tokens, setUp({ store, keys: secret, limiter }).tokens]
-    const { token } = await a.generate({ service: 'A', rateLimit: { limit: 10, per: '1h' }, quota: { limit: 8 } })
-    const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => (i % 2 ? a : b).verify(token)))
-    const passed = answers.filter((answer) => answer.ok).length
-    // The quota is the narrower one; what it refuses is given back to the limit.
-    expect(passed).toBe(8)
-    await a.update('A', { quota: null })
-    const rest = await Promise.all(Array.from({ length: 20 }, () => b.verify(token)))
-    expect(rest.filter((answer) => answer.ok)).toHaveLength(2)
   })
 
   it('a channel tells other instances at once, and forged messages do nothing', async () => {
@@ -182,6 +98,69 @@ describe.runIf(there)('with a real Redis', () => {
     await here.close()
     await there.close()
     await expect.poll(async () => Number((await node.pubSubNumSub(channel))[channel])).toBe(0)
+  })
+
+  describe('withRedis', () => {
+    it.each(['node-redis', 'ioredis'])(
+      'wires limiter and channel in one line, and closes the client if told to (%s)',
+      async (kind) => {
+        const connect = async () => {
+          if (kind === 'node-redis') return createClient({ socket: { host: HOST, port: PORT } }).connect()
+          const client = new Redis(PORT, HOST, { lazyConnect: true })
+          await client.connect()
+          return client
+        }
+        const store = new MemoryTokenStore()
+        const keys = generateSecret()
+        const [a, b] = [await connect(), await connect()]
+        const clientOf = (client: typeof a) => (client instanceof Redis ? fromIoredis(client) : fromNodeRedis(client))
+        const shared = { prefix: `${run}:with:`, channel: `${run}:with` }
+        const here = new Tokenwright({
+          store,
+          ...withRedis({ client: clientOf(a), closeClient: true, ...shared }),
+          keys,
+        })
+        const there = new Tokenwright({ store, ...withRedis({ client: clientOf(b), ...shared }), keys })
+        const { token } = await here.generate({ service: 'A', rateLimit: { limit: 3, per: '1d' } })
+        const codes = []
+        for (let n = 0; n < 4; n++) codes.push((await (n % 2 ? here : there).verify(token)).ok)
+        expect(codes).toEqual([true, true, true, false])
+        await here.close()
+        const status = () => (a instanceof Redis ? a.status : a.isOpen ? 'open' : 'end')
+        await expect.poll(status).toBe('end')
+        // The host's client is the host's, unless it says otherwise.
+        await there.close().catch(() => {})
+        expect(await (b instanceof Redis ? b.ping() : b.ping())).toBe('PONG')
+        b instanceof Redis ? b.disconnect() : b.destroy()
+      },
+    )
+  })
+})
+
+describe('the client of version 4 of the package redis', () => {
+  it('is closed and unsubscribed by the names that it has', async () => {
+    const calls: string[] = []
+    const note = (name: string) => async () => void calls.push(name)
+    const client = fromNodeRedis({
+      evalSha: note('evalSha'),
+      eval: note('eval'),
+      publish: note('publish'),
+      duplicate: () => ({
+        connect: note('connect'),
+        subscribe: note('subscribe'),
+        on: () => {},
+        disconnect: note('disconnect'),
+      }),
+      quit: note('quit'),
+    })
+    const stop = await client.subscribe(
+      'c',
+      () => {},
+      () => {},
+    )
+    await stop()
+    await client.close?.()
+    expect(calls).toEqual(['connect', 'subscribe', 'disconnect', 'quit'])
   })
 })
 
@@ -251,6 +230,10 @@ describe('without an answer', () => {
     expect(() => new RedisRateLimiter({ client, timeout: 0 })).toThrow(InvalidInputError)
     expect(() => new RedisChangeChannel({ client: {} as RedisClient })).toThrow(InvalidInputError)
     expect(() => new RedisChangeChannel({ client, channel: '' })).toThrow(InvalidInputError)
+    const misspelt = { client, closeclient: true } as object as { client: RedisClient }
+    expect(() => new RedisRateLimiter(misspelt)).toThrow(InvalidInputError)
+    expect(() => new RedisChangeChannel(misspelt)).toThrow(InvalidInputError)
+    expect(() => withRedis(misspelt)).toThrow(InvalidInputError)
   })
 
   it('refuses an answer of another shape', async () => {
