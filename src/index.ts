@@ -32,7 +32,7 @@ export {
   type ApprovalView,
 } from './access/approval-gate.ts'
 export type { ApprovalPolicyInput } from './access/approval-policy.ts'
-export type { ApprovalStatus } from './access/approval-record.ts'
+export type { ApprovalRecord, ApprovalStatus } from './access/approval-record.ts'
 export type { ApprovalRequest } from './access/approval-request.ts'
 export { hostOperationsCatalog } from './access/host-operations.ts'
 export type { PrivilegeReport } from './access/least-privilege.ts'
