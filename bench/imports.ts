@@ -1,17 +1,16 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { readFileSync } from 'node:fs'
+import { buildPackage, ENTRY } from './built-package.ts'
 import { median, summarize } from './measure.ts'
 import type { Report } from './result.ts'
 
 const ROOT = new URL('../', import.meta.url)
-const ENTRY = new URL('dist/index.js', ROOT)
 const PROCESSES = 15
 const RUNS = 3
 
 /** What importing the built core entry costs, and which optional peers it loads. */
 export async function importsSection(report: Report): Promise<void> {
-  build()
+  buildPackage()
   const empty = 'undefined'
   const core = `await import(${JSON.stringify(ENTRY.href)})`
   for (let i = 0; i < 3; i++) timeOf(core)
@@ -33,16 +32,6 @@ export async function importsSection(report: Report): Promise<void> {
 
 function manifest(): { peerDependencies: object } {
   return JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as { peerDependencies: object }
-}
-
-/** Builds dist/ when it isn't there or older than a source. */
-function build(): void {
-  const sources = readdirSync(new URL('src/', ROOT), { recursive: true }) as string[]
-  const newest = Math.max(...sources.map((name) => statSync(new URL(`src/${name}`, ROOT)).mtimeMs))
-  if (existsSync(ENTRY) && statSync(ENTRY).mtimeMs >= newest) return
-  const tsup = fileURLToPath(new URL('node_modules/tsup/dist/cli-default.js', ROOT))
-  const { status, stderr } = spawnSync(process.execPath, [tsup, '--silent'], { cwd: ROOT, encoding: 'utf8' })
-  if (status !== 0) throw new Error(`the package could not be built: ${stderr}`)
 }
 
 /** Wall time of a process that runs a module, ms. */

@@ -36,7 +36,13 @@ const USABLE_MS = 20 * 86_400_000
  * schema, of the record or of the tokens makes another.
  */
 export async function millionFile(): Promise<MillionFile> {
-  const sources = ['../src/file/schema.ts', '../src/tokens/record.ts', './population.ts', './million-file.ts']
+  const sources = [
+    '../src/file/schema.ts',
+    '../src/tokens/record.ts',
+    '../src/tokens/stored-token.ts',
+    './population.ts',
+    './million-file.ts',
+  ]
   const hash = createHash('sha256')
   for (const source of sources) hash.update(readFileSync(new URL(source, import.meta.url)))
   const folder = join(tmpdir(), `tokenwright-bench-${hash.digest('hex').slice(0, 12)}`)

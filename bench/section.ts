@@ -1,3 +1,4 @@
+import { backupSection } from './backup.ts'
 import { SECTIONS, type Section } from './budgets.ts'
 import { bulkSection } from './bulk.ts'
 import { fileStoreSection } from './file-store.ts'
@@ -24,6 +25,7 @@ const RUNNERS: { readonly [section in Section]: (report: Report, skip: Skip) => 
   redis: redisSection,
   rules: rulesSection,
   bulk: bulkSection,
+  backup: backupSection,
   middleware: middlewareSection,
   imports: importsSection,
   peers: peersSection,

@@ -1,6 +1,10 @@
+import type { ApprovalErrorCode } from './access/approval-errors.ts'
+import type { ApprovalEvents } from './access/approval-events.ts'
 import type { LimiterErrorCode } from './access/limiter-error.ts'
 import type { AutomationErrorCode } from './automation/errors.ts'
 import type { AutomationEvents } from './automation/events.ts'
+import type { ArchiveErrorCode } from './backup/errors.ts'
+import type { BackupEvents } from './backup/events.ts'
 import type { OutboxEvents } from './events/events.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
@@ -31,7 +35,9 @@ export interface TokenEvents
     AutomationEvents,
     UsageEvents,
     OutboxEvents,
-    JournalEvents {
+    JournalEvents,
+    BackupEvents,
+    ApprovalEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -45,6 +51,8 @@ export type ErrorCode =
   | IssuingErrorCode
   | RotationErrorCode
   | LimiterErrorCode
+  | ApprovalErrorCode
   | AutomationErrorCode
   | JournalErrorCode
+  | ArchiveErrorCode
   | 'ERR_FORMAT_CLASH'

@@ -11,6 +11,31 @@
  * ```
  * @packageDocumentation
  */
+export {
+  type ApprovalErrorCode,
+  ApprovalNotFoundError,
+  ApprovalStateError,
+  SelfApprovalError,
+} from './access/approval-errors.ts'
+export type {
+  ApprovalConsumedEvent,
+  ApprovalDecidedEvent,
+  ApprovalEvent,
+  ApprovalEvents,
+  ApprovalRequestedEvent,
+} from './access/approval-events.ts'
+export {
+  type ApprovalDecision,
+  ApprovalGate,
+  type ApprovalGateOptions,
+  type ApprovalSettings,
+  type ApprovalView,
+} from './access/approval-gate.ts'
+export type { ApprovalPolicyInput } from './access/approval-policy.ts'
+export type { ApprovalRecord, ApprovalStatus } from './access/approval-record.ts'
+export type { ApprovalRequest } from './access/approval-request.ts'
+export { hostOperationsCatalog } from './access/host-operations.ts'
+export type { PrivilegeReport } from './access/least-privilege.ts'
 export type { LimitSlot } from './access/limit-slot.ts'
 export { type LimiterErrorCode, LimiterUnavailableError } from './access/limiter-error.ts'
 export type { LimiterFailMode } from './access/limits.ts'
@@ -18,6 +43,15 @@ export { LocalRateLimiter, type LocalRateLimiterOptions } from './access/local-r
 export type { PolicyInput, QuotaInput } from './access/policy-input.ts'
 export type { LimitMemo, RateLimiter, Reservation } from './access/rate-limiter.ts'
 export type { RateLimitOptions } from './access/rate-limits.ts'
+export {
+  type Authorization,
+  DEFAULT_MAX_TTL,
+  type Grant,
+  type MaxTtl,
+  type Operation,
+  ScopeAuthorizer,
+  type ScopeAuthorizerOptions,
+} from './access/scope-authorizer.ts'
 export {
   defineScopes,
   type ScopeCatalog,
@@ -84,6 +118,44 @@ export type {
   ScheduleInput,
 } from './automation/schedule.ts'
 export { Scheduler, type SchedulerOptions } from './automation/scheduler.ts'
+export type { ArchiveAbout } from './backup/archive-head.ts'
+export type { ArchiveInfo, VerifiedArchive } from './backup/archive-info.ts'
+export type { ArchiveKey, NewArchiveKey } from './backup/archive-key.ts'
+export type { ArchiveCounts } from './backup/archive-lines.ts'
+export type { ArchiveSource } from './backup/archive-source.ts'
+export type { ArchiveTarget, Written } from './backup/archive-target.ts'
+export { type ArchivedKind, type ArchivedKindOptions, archived, CORE_KINDS } from './backup/archived-kind.ts'
+export type { Backup } from './backup/backup-maker.ts'
+export type {
+  BackupSettings,
+  BackupsOptions,
+  CreateBackupOptions,
+  IncludeInput,
+  PlanOptions,
+  RestoreOptions,
+  RewrapOptions,
+} from './backup/backup-options.ts'
+export { Backups, type RestorePlan, type RestoreReport } from './backup/backups.ts'
+export {
+  ArchiveCorruptError,
+  ArchiveError,
+  type ArchiveErrorCode,
+  ArchiveForeignError,
+  ArchiveIoError,
+  ArchiveKeyError,
+  ArchiveNewerError,
+  ArchiveTruncatedError,
+} from './backup/errors.ts'
+export type {
+  BackupCreatedEvent,
+  BackupEvents,
+  BackupPruneFailedEvent,
+  StoreRestoredEvent,
+} from './backup/events.ts'
+export type { HistoryReport } from './backup/history.ts'
+export type { Fate, RestoreMode } from './backup/judge.ts'
+export type { FateCounts, FateExample, FateExamples } from './backup/restore-tally.ts'
+export type { Keep } from './backup/retention.ts'
 export type { ErrorCode, TickFailedEvent, TokenEvents } from './catalogue.ts'
 export type { DeadLetter } from './events/dead-letter.ts'
 export type { OutboxDeadEvent, OutboxEvents } from './events/events.ts'
@@ -310,7 +382,8 @@ export {
   type VerifyContext,
 } from './tokens/verification.ts'
 export type { VersionState } from './tokens/versions.ts'
-export { type TickReport, Tokenwright, type TokenwrightOptions } from './tokenwright.ts'
+export { Tokenwright } from './tokenwright.ts'
+export type { TickReport, TokenwrightOptions } from './tokenwright-options.ts'
 export type { RequestEntry, RequestQuery } from './usage/request-log.ts'
 export {
   type CallOutcome,

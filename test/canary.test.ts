@@ -63,7 +63,9 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
     { id: 'one', secret: keySecrets[0] as string },
     { id: 'two', secret: keySecrets[1] as string },
   ]
-  const secrets: string[] = [...keySecrets]
+  const directory = await mkdtemp(join(tmpdir(), 'tokenwright-canary-archives-'))
+  const passphrase = 'canary-passphrase-0123456789-abcdefghijklm'
+  const secrets: string[] = [...keySecrets, passphrase]
   const webhookKey = `whsec_${Buffer.from('canary-webhook-key-0123456789-abc').toString('base64')}`
   secrets.push(webhookKey)
   const posted = publishToWebhook({
@@ -77,6 +79,7 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
     keys,
     usage: { record: 'all' },
     formats: [{ prefix: 'can_' }],
+    backups: { directory, include: { journal: true, usage: true } },
     onEvent: [{ name: 'canary', handler: (event) => outputs.add(event) }],
     rotation: {
       attempts: 1,
@@ -189,6 +192,27 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
   await tokens.usage.flush()
   await outputs.attempt(() => tokens.usage.query())
   await outputs.attempt(() => tokens.usage.requests({ limit: 1000 }))
+  const wrong = [{ id: 'one', secret: keySecrets[1] as string }]
+  const { file: plain = '' } = await tokens.backups.create({ compress: false, actor: 'canary' })
+  const { file = '' } = await tokens.backups.create()
+  const sealed = join(directory, 'sealed')
+  await outputs.attempt(() => tokens.backups.create({ compress: false, passphrase, to: sealed, verify: false }))
+  await outputs.attempt(() => tokens.backups.verify(sealed, { passphrase: `${passphrase}x` }))
+  await outputs.attempt(() => tokens.backups.verify(sealed, { keys: wrong }))
+  await outputs.attempt(() => tokens.backups.verify(plain, { keys: wrong }))
+  await outputs.attempt(() => tokens.backups.verify(plain))
+  await outputs.attempt(() => tokens.backups.inspect(sealed))
+  await outputs.attempt(() => tokens.backups.create({ key: passphrase }))
+  await outputs.attempt(() => tokens.backups.create({ [passphrase]: true } as object))
+  await outputs.attempt(() => tokens.backups.plan(file, { mode: 'replace' }))
+  await outputs.attempt(() => tokens.backups.restore(file, { mode: 'replace' }))
+  const other = new Tokenwright({ store: new MemoryTokenStore(), keys })
+  other.events.onAny((name, payload) => outputs.add([name, payload]))
+  await outputs.attempt(() => other.backups.restore(sealed, { passphrase: new Secret(passphrase) }))
+  await outputs.attempt(() => other.backups.restore(file))
+  outputs.add(other.backups)
+  for (const name of await readdir(directory)) outputs.add(await readFile(join(directory, name), 'latin1'))
+  await rm(directory, { recursive: true, force: true })
   await outputs.attempt(() => tokens.health())
   await outputs.attempt(() => tokens.outbox.pending())
   await outputs.attempt(() => tokens.outbox.deadLetters())
@@ -203,6 +227,7 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
     tokens.registry,
     tokens.keys,
     tokens.usage,
+    tokens.backups,
     new Secret(texts[0] as string),
   ])
     outputs.add(object)

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from 'tokenwright'
 import {
   type ActivityRecord,
+  type AnyKind,
   activityId,
   activityKind,
   addActivity,
@@ -8,6 +9,7 @@ import {
   type Commit,
   type CommitResult,
   checkCommit,
+  checkIds,
   checkIncrements,
   checkJournalQuery,
   checkList,
@@ -26,6 +28,7 @@ import {
   type ListQuery,
   nextRevision,
   type Page,
+  type ScanRow,
   type SealedEntry,
   StaleRevisionError,
   StoreClosedError,
@@ -48,6 +51,7 @@ import {
   type Row,
   rowKey,
   rowOf,
+  scanRow,
   stored,
   type Tables,
   uniqueKey,
@@ -66,6 +70,12 @@ export class PlainTokenStore implements TokenStore {
 
   async get<T>(kind: Kind<T>, id: string): Promise<Stored<T> | undefined> {
     return stored<T>(this.#open().rows.get(rowKey(kind, id)))
+  }
+
+  async rows(kind: AnyKind, ids: readonly string[]): Promise<readonly (ScanRow | undefined)[]> {
+    const { rows } = this.#open()
+    checkIds(ids)
+    return ids.map((id) => scanRow(rows.get(rowKey(kind, id))))
   }
 
   async find<T, U extends string>(kind: Kind<T, string, U>, index: U, keys: readonly string[]) {

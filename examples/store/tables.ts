@@ -6,10 +6,12 @@ import {
   EMPTY_HEAD,
   InvalidCommitError,
   type JournalHead,
-  nextRevision,
   type OrderKey,
+  revisionMade,
+  type ScanRow,
   type SealedEntry,
   type Stored,
+  type Tombstone,
   UniqueConflictError,
   type UsagePoint,
   type UsageRow,
@@ -22,6 +24,8 @@ export interface Row {
   readonly id: string
   readonly revision: number
   readonly value?: unknown
+  /** What remains of a removed record. */
+  readonly tombstone?: Tombstone
   /** The row's points in the order indexes, by index: in SQL a table (kind, index, part, at, id). */
   readonly points: { readonly [index: string]: readonly OrderKey[] }
 }
@@ -64,10 +68,16 @@ export function copyOf({ rows, keys, commits, flushes, usage, journal }: Tables)
   }
 }
 
-/** A row with its points; a tombstone has none. */
-export function rowOf(kind: AnyKind, id: string, revision: number, value?: unknown): Row {
+export function scanRow(row: Row | undefined): ScanRow | undefined {
+  if (row === undefined) return undefined
+  const { kind, id, revision, value, tombstone } = row
+  if (tombstone !== undefined) return { kind: kind.name, id, revision, tombstone }
+  return { kind: kind.name, id, revision, value }
+}
+
+/** A row with its points. */
+export function rowOf(kind: AnyKind, id: string, revision: number, value: unknown): Row {
   const points: { [index: string]: readonly OrderKey[] } = {}
-  if (value === undefined) return { kind, id, revision, points }
   for (const index of Object.keys(kind.order)) {
     const keys = checkOrderKeys(kind, index, kind.order[index]?.(value))
     points[index] = keys === undefined ? [] : ([keys].flat() as OrderKey[])
@@ -83,8 +93,9 @@ export function planRow(tables: Tables, write: Write, expected: number): Row | u
     throw new InvalidCommitError(`${kind.name} ${id} is removed for good; it can't be written`)
   }
   if ('remove' in write) return undefined
-  const revision = nextRevision(expected < 0 ? (row?.revision ?? 0) : expected)
-  return rowOf(kind, id, revision, 'value' in write ? write.value : undefined)
+  const revision = revisionMade(write, expected < 0 ? (row?.revision ?? 0) : expected)
+  if ('value' in write) return rowOf(kind, id, revision, write.value)
+  return { kind, id, revision, tombstone: deepFreeze(write.tombstone), points: {} }
 }
 
 export function dropKeys({ rows, keys }: Tables, kind: AnyKind, id: string): void {

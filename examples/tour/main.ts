@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { generateSecret, publishToFile, Tokenwright } from 'tokenwright'
 import { FileTokenStore } from 'tokenwright/file'
 import { startService } from './app.ts'
+import { backUpAndRestore } from './backup.ts'
 import { issueTokens } from './issuing.ts'
 import { makeRequests } from './requests.ts'
 import { lookAfterRestart, readBefore } from './restart.ts'
@@ -52,6 +53,7 @@ try {
   await lookAfterRestart({ tokens, service, transcript, texts }, before)
   await service.close()
   await showUsage(tokens, transcript)
+  await backUpAndRestore({ tokens, transcript, texts }, folder, keys)
   await tokens.close()
 
   transcript.chapter('Look for token texts where none may be')

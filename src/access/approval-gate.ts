@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
-import { canonicalJson, checkJson, type JsonObject, lengthPrefixed } from '../kernel/bytes.ts'
+import { canonicalJson, type JsonObject, lengthPrefixed } from '../kernel/bytes.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
-import { InvalidInputError, TokenwrightError } from '../kernel/errors.ts'
+import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { nextRevision, type Stored } from '../kernel/kind.ts'
 import { RisingIds } from '../kernel/rising-ids.ts'
@@ -11,23 +11,11 @@ import { type Attribution, type Change, checkAttribution, retryStale } from '../
 import { UniqueConflictError } from '../stores/errors.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import type { Page } from '../stores/token-store.ts'
-import { RISKS, type Risk } from '../tokens/risk.ts'
+import { ApprovalNotFoundError, ApprovalStateError, SelfApprovalError } from './approval-errors.ts'
 import type { ApprovalEvent, ApprovalEvents } from './approval-events.ts'
 import { type ApprovalPolicy, type ApprovalPolicyInput, approvalPolicy } from './approval-policy.ts'
 import { type ApprovalRecord, type ApprovalStatus, approvalKind, statusAt } from './approval-record.ts'
-
-/** A call that needs an approval, as a refusal gives it: hand it to {@link ApprovalGate.request}. */
-export interface ApprovalRequest {
-  /** The token's id, or `agent:<name>`. */
-  readonly token: string
-  readonly service: string
-  /** Whose token it is. */
-  readonly owner?: string | undefined
-  readonly tool: string
-  /** The arguments of the call; the approval is for these alone. */
-  readonly args: JsonObject
-  readonly risk: Risk
-}
+import { type ApprovalRequest, parseRequest } from './approval-request.ts'
 
 /** What an approver decided. */
 export interface ApprovalDecision {
@@ -60,38 +48,6 @@ export type ApprovalView = Omit<ApprovalRecord, 'digest'>
 
 /** Why an approval can't be used for a call. */
 export type ApprovalRefusal = 'unknown' | 'pending' | 'denied' | 'consumed' | 'expired' | 'other_call'
-
-/** The codes of the errors about approvals. */
-export type ApprovalErrorCode = 'ERR_APPROVAL_NOT_FOUND' | 'ERR_APPROVAL_STATE' | 'ERR_SELF_APPROVAL'
-
-/** There is no such request. */
-export class ApprovalNotFoundError extends TokenwrightError<'ERR_APPROVAL_NOT_FOUND'> {
-  constructor() {
-    super('ERR_APPROVAL_NOT_FOUND', 'there is no request for an approval with this id', { help: 'see list()' })
-  }
-}
-
-/** The request is decided, used, or too old. */
-export class ApprovalStateError extends TokenwrightError<'ERR_APPROVAL_STATE'> {
-  readonly status: ApprovalStatus
-
-  /**
-   * @param id - the request's id
-   * @param status - where it stands
-   */
-  constructor(id: string, status: ApprovalStatus) {
-    super('ERR_APPROVAL_STATE', `the request ${id} is ${status}`, { help: 'ask again' })
-    this.status = status
-  }
-}
-
-/** Whoever has the token can't approve what it does. */
-export class SelfApprovalError extends TokenwrightError<'ERR_SELF_APPROVAL'> {
-  /** @param id - the request's id */
-  constructor(id: string) {
-    super('ERR_SELF_APPROVAL', `the approver of ${id} is the token's own owner`, { help: 'ask somebody else' })
-  }
-}
 
 const APPROVER_MS = 60_000
 /** Decided and expired requests go after this long, ms. */
@@ -243,6 +199,27 @@ export class ApprovalGate {
   }
 
   /**
+   * The request for a call, as a refusal gives it; `undefined` for arguments that nobody can approve, because they can't be
+   * told apart for sure.
+   *
+   * @internal for the verifier
+   */
+  requestFor(
+    token: { readonly id: string; readonly service: string; readonly owner: string | undefined },
+    call: { readonly tool?: string | undefined; readonly args?: { readonly [name: string]: unknown } | undefined },
+    risk: string | undefined,
+  ): ApprovalRequest | undefined {
+    const { id, service, owner } = token
+    const asked = { token: id, service, tool: call.tool, args: call.args ?? {}, risk: risk ?? 'critical' }
+    try {
+      return parseRequest(owner === undefined ? asked : { ...asked, owner })
+    } catch {
+      // What a client sends can't be an exception of ours.
+      return undefined
+    }
+  }
+
+  /**
    * Whether an approval is good for a call, without using it.
    *
    * @returns the record to be used, or why it is no good
@@ -379,27 +356,4 @@ function eventOf({ id, token, service, tool, risk }: ApprovalRecord, at: number)
 function viewOf(approval: ApprovalRecord, now: number): ApprovalView {
   const { digest: _, ...rest } = approval
   return Object.freeze({ ...rest, status: statusAt(approval, now) })
-}
-
-/** What is asked for, checked. */
-function parseRequest(input: unknown): Omit<ApprovalRequest, 'owner'> & { readonly owner?: string } {
-  const request = checkFields('request', input, ['token', 'service', 'owner', 'tool', 'args', 'risk'])
-  const { token, service, owner, tool, risk } = request
-  for (const [field, value] of Object.entries({ token, service, tool })) {
-    if (typeof value === 'string' && value !== '' && value.length <= 256) continue
-    throw new InvalidInputError(
-      `request.${field}`,
-      'is not a text of 1 to 256 characters',
-      "give a refusal's approvalRequest",
-    )
-  }
-  if (!RISKS.includes(risk as Risk)) {
-    throw new InvalidInputError('request.risk', 'is not a risk', `use ${RISKS.join(', ')}`)
-  }
-  if (owner !== undefined && (typeof owner !== 'string' || owner.length > 256)) {
-    throw new InvalidInputError('request.owner', 'is not a name', 'leave it out')
-  }
-  const args = checkJson('request.args', request['args'] ?? {}, { maxBytes: 8192 })
-  const named = { token: token as string, service: service as string, tool: tool as string, risk: risk as Risk, args }
-  return owner === undefined ? named : { ...named, owner }
 }

@@ -22,7 +22,10 @@ export const quotaKind: Kind<QuotaRecord, 'window', never> = {
   journaled: false,
   unique: {},
   order: { window: (row) => ({ at: row.window }) },
-  merge: (here, archived) => (here === undefined ? archived : undefined),
+  merge: (here, archived) => {
+    if (here === undefined || archived.window > here.window) return archived
+    return archived.window === here.window && archived.granted > here.granted ? archived : undefined
+  },
 }
 
 /** The quota of one token in this process: what is left of the block that it holds. */

@@ -73,7 +73,8 @@ export const runKind: Kind<RunRecord, RunOrder, 'active' | 'queued'> = {
     rule: (run) => ({ in: run.rule, at: run.n }),
     ended: (run) => (run.endedAt === undefined ? undefined : { at: run.endedAt }),
   },
-  merge: (here, archived) => (here === undefined ? archived : undefined),
+  // One that was under way when the archive was made isn't gone on with.
+  merge: (here, archived) => (here === undefined && archived.state === 'ended' ? archived : undefined),
 }
 
 /** The id of the run of a slot: a slot has one, whoever claims it. */

@@ -6,6 +6,7 @@ import { type AnyKind, deepFreeze, type Kind, type Stored } from '../kernel/kind
 import { type Random, systemRandom } from '../kernel/random.ts'
 import { checkCommit } from '../stores/check-commit.ts'
 import {
+  checkIds,
   checkJournalQuery,
   checkLimit,
   checkList,
@@ -39,7 +40,7 @@ import { applyUsage, readUsage, USAGE_KINDS } from './file-usage.ts'
 import { type FileKind, KindRegistry } from './kind-registry.ts'
 import { openDatabase } from './open-database.ts'
 import { pruneJournal, readJournal } from './read-journal.ts'
-import { scanRows } from './scan.ts'
+import { scanRow, scanRows } from './scan.ts'
 import type { SchemaStep } from './schema.ts'
 import { all, one, prepareStatements, type Statements, type StoredRow } from './statements.ts'
 
@@ -172,6 +173,17 @@ export class FileTokenStore implements TokenStore {
       const row = id.isWellFormed() ? one<StoredRow>(this.#sql.row, known.id, id) : undefined
       return row === undefined || row.gone === 1 ? undefined : (storedOf(known, row) as Stored<T>)
     })
+  }
+
+  rows(kind: AnyKind, ids: readonly string[]): readonly (ScanRow | undefined)[] {
+    checkIds(ids)
+    const rows = this.#read(kind, (known) =>
+      ids.map((id) => {
+        const row = id.isWellFormed() ? one<StoredRow>(this.#sql.row, known.id, id) : undefined
+        return row === undefined ? undefined : deepFreeze(scanRow(kind, row))
+      }),
+    )
+    return rows ?? ids.map(() => undefined)
   }
 
   find<T, U extends string>(kind: Kind<T, string, U>, index: U, keys: readonly string[]): Stored<T> | undefined {

@@ -1,4 +1,5 @@
-import { deepFreeze, nextRevision, type Stored, type Tombstone } from '../kernel/kind.ts'
+import { deepFreeze, type Stored, type Tombstone } from '../kernel/kind.ts'
+import { revisionMade } from '../stores/check-commit.ts'
 import { InvalidCommitError } from '../stores/errors.ts'
 import { checkOrderKeys, checkUniqueKeys, type OrderKeys, sameOrderKeys } from '../stores/order-keys.ts'
 import type { Write } from '../stores/token-store.ts'
@@ -113,7 +114,7 @@ export function planWrite(write: Write, kind: FileKind, head: RowHead | undefine
     throw new InvalidCommitError(`${kind.kind.name} ${write.id} is removed for good; it can't be written`)
   }
   if ('remove' in write) return new FileWrite(kind, write.id, head, before, {}, 0)
-  return new FileWrite(kind, write.id, head, before, write, nextRevision(head?.revision ?? 0))
+  return new FileWrite(kind, write.id, head, before, write, revisionMade(write, head?.revision ?? 0))
 }
 
 /** Takes the keys and points away that the record no longer has. To be done for all writes of a commit, before {@link put}. */

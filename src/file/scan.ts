@@ -6,7 +6,7 @@ import { openReader } from './open-database.ts'
 import { all, one, type StoredRow } from './statements.ts'
 
 /** How many rows a page of a scan has. */
-const PAGE = 500
+const PAGE = 25
 
 /** What a scan works on. */
 export interface ScanOptions {
@@ -48,7 +48,8 @@ export async function* scanRows({ path, kinds, open, checkOpen }: ScanOptions): 
   }
 }
 
-function scanRow(kind: AnyKind, { id, revision, gone, body }: StoredRow): ScanRow {
+/** A row of the file as a scan gives it. */
+export function scanRow(kind: AnyKind, { id, revision, gone, body }: StoredRow): ScanRow {
   const parsed: unknown = JSON.parse(body)
   if (gone === 1) return { kind: kind.name, id, revision, tombstone: parsed as Tombstone }
   return { kind: kind.name, id, revision, value: parsed }

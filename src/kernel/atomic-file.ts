@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { open, rename, unlink } from 'node:fs/promises'
+import { lstat, open, readdir, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { TokenwrightError } from './errors.ts'
 import { systemRandom } from './random.ts'
@@ -49,6 +49,11 @@ function errnoOf(cause: unknown): string | undefined {
 export interface AtomicWriteOptions {
   /** The permissions of the file, whatever the umask. Default `0o600`. */
   readonly mode?: number
+  /**
+   * Looks at the new content before it takes its place: the file under its temporary name, down on the disk. When it
+   * throws, that file is removed and the error passed on.
+   */
+  readonly check?: (temporary: string) => unknown
 }
 
 /** An open file, as far as {@link atomicWriter} needs one; node's `FileHandle` is one. */
@@ -75,13 +80,14 @@ export interface FileSystem {
  * last one to rename wins whole. A symbolic link is replaced by a file.
  *
  * @param path - the file; its folder must exist and be writable
- * @param data - the new content; a string is written as UTF-8
- * @param options - its permissions
- * @throws AtomicWriteError when a step fails; its `replaced` tells which content stands
+ * @param data - the new content, whole or piece by piece; a string is written as UTF-8
+ * @param options - its permissions, and a last look at it
+ * @throws AtomicWriteError when a step fails; its `replaced` tells which content stands. What `data` or `check` throws,
+ * as it is
  */
 export async function writeFileAtomic(
   path: string,
-  data: string | Uint8Array,
+  data: string | Uint8Array | AsyncIterable<Uint8Array>,
   options: AtomicWriteOptions = {},
 ): Promise<void> {
   await systemWriter(path, data, options)
@@ -94,13 +100,14 @@ export async function writeFileAtomic(
  */
 export function atomicWriter(files: FileSystem): typeof writeFileAtomic {
   return async (path, data, options = {}) => {
-    const bytes = typeof data === 'string' ? Buffer.from(data) : data
+    const pieces = Symbol.asyncIterator in Object(data) ? foreign(data as AsyncIterable<Uint8Array>) : [bytesOf(data)]
     const folder = dirname(path)
-    const suffix = Buffer.from(systemRandom().bytes(12)).toString('hex')
-    const temporary = join(folder, `.${basename(path).slice(0, 40)}.${suffix}.tmp`)
+    const suffix = Buffer.from(systemRandom().bytes(SUFFIX_BYTES)).toString('hex')
+    const temporary = join(folder, `.${basename(path).slice(0, NAME_KEPT)}.${suffix}${TEMPORARY}`)
     try {
-      await writeNew(files, temporary, bytes, options.mode ?? 0o600)
+      await writeNew(files, temporary, pieces, options)
     } catch (error) {
+      if (error instanceof Foreign) throw error.cause
       throw new AtomicWriteError(
         path,
         error instanceof ShortWrite ? 'the disk took less than it confirmed' : 'writing failed',
@@ -120,32 +127,99 @@ export function atomicWriter(files: FileSystem): typeof writeFileAtomic {
 
 const systemWriter = atomicWriter({ open, rename, unlink, platform: process.platform })
 
+/** Temporary names: a dot, the start of the file's name, random hex digits, this. */
+const TEMPORARY = '.tmp'
+const SUFFIX_BYTES = 12
+const NAME_KEPT = 40
+const TEMPORARY_NAME = /\.[0-9a-f]{24}\.tmp$/
+
 /** The file ended up shorter than what was written to it. */
 class ShortWrite extends Error {}
 
+/** What the caller's own code threw, on its way through ours. */
+class Foreign extends Error {}
+
+async function* foreign(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* pieces
+  } catch (cause) {
+    throw new Foreign('', { cause })
+  }
+}
+
+function bytesOf(data: string | Uint8Array | AsyncIterable<Uint8Array>): Uint8Array {
+  return typeof data === 'string' ? Buffer.from(data) : (data as Uint8Array)
+}
+
 /** Writes a file that isn't there yet down to the disk, or leaves nothing behind. */
-async function writeNew(files: FileSystem, path: string, bytes: Uint8Array, mode: number): Promise<void> {
+async function writeNew(
+  files: FileSystem,
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  { mode = 0o600, check }: AtomicWriteOptions,
+): Promise<void> {
   const file = await files.open(path, 'wx', mode)
+  let written = 0
   try {
     try {
       // The umask may have taken bits from the mode.
       await file.chmod(mode)
       // One write may take only a part: on a full disk it does, and reports success.
-      for (let at = 0; at < bytes.length; ) {
-        const { bytesWritten } = await file.write(bytes, at, bytes.length - at)
-        if (bytesWritten <= 0) throw new ShortWrite('nothing was written')
-        at += bytesWritten
+      for await (const bytes of pieces) {
+        for (let at = 0; at < bytes.length; ) {
+          const { bytesWritten } = await file.write(bytes, at, bytes.length - at)
+          if (bytesWritten <= 0) throw new ShortWrite('nothing was written')
+          at += bytesWritten
+        }
+        written += bytes.length
       }
       const { size } = await file.stat()
-      if (size !== bytes.length) throw new ShortWrite(`${size} of ${bytes.length} bytes`)
+      if (size !== written) throw new ShortWrite(`${size} of ${written} bytes`)
       await file.sync()
     } finally {
       await file.close()
     }
+    if (check !== undefined) await checked(check, path)
   } catch (error) {
     await files.unlink(path).catch(() => {})
     throw error
   }
+}
+
+async function checked(check: (temporary: string) => unknown, temporary: string): Promise<void> {
+  try {
+    await check(temporary)
+  } catch (cause) {
+    throw new Foreign('', { cause })
+  }
+}
+
+/**
+ * Removes what {@link writeFileAtomic} left under temporary names where a process was killed over it: for files whose
+ * name begins with `start`, and that nobody has written to for `idleMs`. One that can't be removed is left for the next
+ * time.
+ *
+ * @param folder - the folder of the files
+ * @param start - how their names begin
+ * @param idleMs - how long nothing was written, ms
+ * @returns how many were removed
+ */
+export async function removeAbandoned(folder: string, start: string, idleMs: number): Promise<number> {
+  let removed = 0
+  const begin = `.${start.slice(0, NAME_KEPT)}`
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(begin) || !TEMPORARY_NAME.test(name)) continue
+    const path = join(folder, name)
+    try {
+      const found = await lstat(path)
+      if (!found.isFile() || Date.now() - found.mtimeMs < idleMs) continue
+      await unlink(path)
+      removed += 1
+    } catch {
+      // Gone meanwhile, or another user's.
+    }
+  }
+  return removed
 }
 
 /** Makes the renaming itself durable. */

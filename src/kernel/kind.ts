@@ -53,8 +53,16 @@ export interface Kind<T, O extends string = string, U extends string = string> {
   readonly order: { readonly [index in O]: (record: T) => OrderKey | readonly OrderKey[] | undefined }
   /** The unique index whose keys a tombstone keeps taken. */
   readonly keeps?: U
-  /** What a restore may bring back: monotonic, so that revoked and removed always win. */
-  merge(here: T | Tombstone | undefined, archived: T): T | undefined
+  /**
+   * What a restore makes of an archived record, where `here` is the one in the store; `undefined` = what is here stays.
+   * Monotonic: whatever `prefer` says, what was ended here never lives again, and merging the result with the same
+   * archived record changes nothing more. Not asked where a tombstone stands: nothing comes back there.
+   *
+   * @param here - the record in the store, `undefined` where there has been none
+   * @param archived - the record in the archive
+   * @param prefer - where both will do: the newer one, or the archived one whatever its age (the restore mode `replace`)
+   */
+  merge(here: T | undefined, archived: T, prefer: 'newer' | 'archived'): T | undefined
   /** Turns a parsed JSON value into the record, sharing what records share. Default: the value as it is. */
   revive?(value: T): T
 }
@@ -69,6 +77,17 @@ export const NEVER: number = Number.MAX_SAFE_INTEGER
 /** The revision that the write of a record expecting `revision` gets; 0 expects that there is none. */
 export function nextRevision(revision: number): number {
   return revision + 1
+}
+
+/** The revisions of one epoch: a revision is epoch * 2^32 + n. */
+const EPOCH = 2 ** 32
+
+/**
+ * The first revision of the epoch after those of two revisions: what a restore gives a record, so that nobody who read it
+ * before can write it.
+ */
+export function nextEpoch(here: number, archived: number): number {
+  return (Math.floor(Math.max(here, archived) / EPOCH) + 1) * EPOCH + 1
 }
 
 /** Freezes a JSON value with all that it holds. Stops at what is frozen already. */

@@ -36,7 +36,7 @@ export function forget(table: string, nowMs: string, keep: number): string {
  */
 export function commitFunction(n: Names): string {
   return `
-CREATE FUNCTION ${n.commit_1}(p_text text) RETURNS text LANGUAGE plpgsql ${FUNCTION_SETTINGS}
+CREATE FUNCTION ${n.commit_2}(p_text text) RETURNS text LANGUAGE plpgsql ${FUNCTION_SETTINGS}
 AS $body$
 DECLARE
   p jsonb := p_text::jsonb;
@@ -77,7 +77,7 @@ BEGIN
   END IF;
 
   -- Lock what is there, and judge.
-  FOR w IN SELECT * FROM jsonb_to_recordset(p->'w') AS c(k int, id text, x bigint, a int, i int) LOOP
+  FOR w IN SELECT * FROM jsonb_to_recordset(p->'w') AS c(k int, id text, x bigint, a int, i int, r bigint) LOOP
     SELECT x.revision, x.gone, x.u, x.o INTO r FROM ${n.record} x WHERE x.kind = w.k AND x.id = w.id FOR UPDATE;
     stands := coalesce(r.revision, 0);
     IF w.x >= 0 AND w.x <> stands THEN
@@ -90,7 +90,7 @@ BEGIN
     before := array_append(before, stands);
     u_before := array_append(u_before, r.u);
     o_before := array_append(o_before, r.o);
-    IF w.a = 1 OR w.a = 2 THEN revisions[w.i] := stands + 1; END IF;
+    IF w.a = 1 OR w.a = 2 THEN revisions[w.i] := coalesce(w.r, stands + 1); END IF;
   END LOOP;
   -- After the first lock: whoever makes indexes anew waits for us, or we have waited for him.
   SELECT count(*) INTO num FROM jsonb_array_elements(p->'k') v
@@ -115,14 +115,14 @@ BEGIN
 
   -- The records, and the entries that they give up or whose place is sure.
   FOR w IN SELECT * FROM jsonb_to_recordset(p->'w')
-      AS c(k int, id text, x bigint, a int, b text, e bigint, u jsonb, o jsonb) LOOP
+      AS c(k int, id text, x bigint, a int, b text, r bigint, e bigint, u jsonb, o jsonb) LOOP
     i := i + 1;
     stands := before[i];
     IF stands = 0 THEN
       CONTINUE WHEN w.a = 3 OR w.a = 0 AND w.x < 0;
       -- What is only expected to be absent is made, and taken away at the end: so nobody else can make it meanwhile.
       INSERT INTO ${n.record} (kind, id, revision, gone, event_at, body, u, o)
-        VALUES (w.k, w.id, 1, w.a = 2, w.e, coalesce(w.b, ''), coalesce(w.u, '[]'), coalesce(w.o, '[]'))
+        VALUES (w.k, w.id, coalesce(w.r, 1), w.a = 2, w.e, coalesce(w.b, ''), coalesce(w.u, '[]'), coalesce(w.o, '[]'))
         ON CONFLICT (kind, id) DO NOTHING;
       IF NOT FOUND THEN RAISE EXCEPTION 'tokenwright: try again' USING ERRCODE = '40001'; END IF;
       guards := guards OR w.a = 0;
@@ -152,7 +152,7 @@ BEGIN
       IF w.a = 3 THEN
         DELETE FROM ${n.record} x WHERE x.kind = w.k AND x.id = w.id;
       ELSE
-        UPDATE ${n.record} x SET revision = stands + 1, gone = w.a = 2, event_at = w.e, body = w.b, u = w.u, o = w.o
+        UPDATE ${n.record} x SET revision = coalesce(w.r, stands + 1), gone = w.a = 2, event_at = w.e, body = w.b, u = w.u, o = w.o
           WHERE x.kind = w.k AND x.id = w.id;
       END IF;
     END IF;

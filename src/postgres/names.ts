@@ -23,7 +23,7 @@ const OBJECTS = [
   'event_order',
   'now_ms',
   'add_latency',
-  'commit_1',
+  'commit_2',
   'add_usage_1',
   'roll_usage_1',
   'seal_1',

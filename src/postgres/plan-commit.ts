@@ -25,6 +25,8 @@ interface RecordPlan {
   readonly i?: number
   /** The row's body. */
   readonly b?: string
+  /** The revision that the write names; absent = the next. */
+  readonly r?: number
   /** An event's `at`. */
   readonly e?: number
   readonly u?: readonly UniqueEntry[]
@@ -116,7 +118,8 @@ export function planCommit(
 
 function planRecord(write: Write, kind: PgKind, expected: number, place: number): RecordPlan {
   const { id } = write
-  const base = { k: kind.id, id: storedText(kind.kind, id), x: expected, i: place }
+  const named = 'revision' in write && write.revision !== undefined ? { r: write.revision } : undefined
+  const base = { k: kind.id, id: storedText(kind.kind, id), x: expected, i: place, ...named }
   if ('remove' in write) return { ...base, a: REMOVED, u: [], o: [] }
   if ('tombstone' in write) {
     const { tombstone } = write

@@ -2,6 +2,7 @@ import { type AnyKind, deepFreeze, type Kind, type Stored } from '../kernel/kind
 import { RisingIds } from '../kernel/rising-ids.ts'
 import { checkCommit } from '../stores/check-commit.ts'
 import {
+  checkIds,
   checkJournalQuery,
   checkLimit,
   checkList,
@@ -36,7 +37,7 @@ import { type PgKind, reviveBody } from './pg-kind.ts'
 import { listenForErrors, type PostgresPool } from './pool.ts'
 import { changesOf, PostgresCommits } from './postgres-commit.ts'
 import { PostgresUsage } from './postgres-usage.ts'
-import { scanRows } from './scan.ts'
+import { type ScanSqlRow, scanRow, scanRows } from './scan.ts'
 import { SCHEMA_STEPS } from './schema.ts'
 import { type RecordRow, type Statements, statementsOf } from './statements.ts'
 import { fromStored, isStorable, toStored } from './storable-text.ts'
@@ -152,6 +153,18 @@ export class PostgresTokenStore implements TokenStore {
       const [row] = await this.#connections.run<RecordRow>(this.#sql.get, [known.id, toStored(id)], 'read')
       return row === undefined ? undefined : storedOf<T>(known, row)
     })
+  }
+
+  async rows(kind: AnyKind, ids: readonly string[]): Promise<readonly (ScanRow | undefined)[]> {
+    checkIds(ids)
+    const found = new Map<string, ScanRow>()
+    await this.#read(kind, async (known) => {
+      const asked = JSON.stringify(ids.filter(isStorable).map(toStored))
+      const rows = await this.#connections.run<ScanSqlRow>(this.#sql.rows, [known.id, asked], 'read')
+      for (const row of rows) found.set(fromStored(row.id), deepFreeze(scanRow(kind, row)))
+      return undefined
+    })
+    return ids.map((id) => found.get(id))
   }
 
   find<T, U extends string>(

@@ -8,7 +8,8 @@ import { fromStored } from './storable-text.ts'
 /** How many rows a page of a scan has. */
 const PAGE = 500
 
-type ScanSqlRow = RecordRow & { readonly kind?: number; readonly gone: boolean }
+/** A record or tombstone as a row, with what tells the two apart. */
+export type ScanSqlRow = RecordRow & { readonly kind?: number; readonly gone: boolean }
 
 /** What a scan works on. */
 export interface ScanOptions {
@@ -66,7 +67,8 @@ async function* scanAtOnce(
   }
 }
 
-function scanRow(kind: AnyKind, { id, revision, gone, body }: ScanSqlRow): ScanRow {
+/** A row of the database as a scan gives it. */
+export function scanRow(kind: AnyKind, { id, revision, gone, body }: ScanSqlRow): ScanRow {
   const parsed: unknown = JSON.parse(body)
   const base = { kind: kind.name, id: fromStored(id), revision: Number(revision) }
   return gone ? { ...base, tombstone: parsed as Tombstone } : { ...base, value: parsed }

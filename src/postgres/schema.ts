@@ -58,7 +58,6 @@ export const SCHEMA_STEPS: readonly SchemaStep[] = [
     `CREATE SEQUENCE ${n.event_order}`,
     `CREATE FUNCTION ${n.now_ms}() RETURNS bigint LANGUAGE sql VOLATILE
        AS $body$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint $body$`,
-    commitFunction(n),
     ...usageFunctions(n),
     ...journalFunctions(n),
   ],
@@ -72,4 +71,6 @@ export const SCHEMA_STEPS: readonly SchemaStep[] = [
     `CREATE INDEX ON ${n.limits} (look_at)`,
     limitFunction(n),
   ],
+  // A write may name the revision that it makes.
+  (n) => [commitFunction(n)],
 ]

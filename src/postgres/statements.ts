@@ -48,6 +48,11 @@ export function statementsOf(n: Names) {
       name: 'get',
       text: `SELECT ${ROW} FROM ${n.record} r WHERE r.kind = $1 AND r.id = $2 AND NOT r.gone`,
     },
+    rows: {
+      name: 'rows',
+      text: `SELECT ${ROW}, r.gone FROM jsonb_array_elements_text($2::text::jsonb) AS k(id)
+        CROSS JOIN LATERAL (SELECT id, revision, body, gone FROM ${n.record} WHERE kind = $1 AND id = k.id LIMIT 1) r`,
+    },
     find: {
       name: 'find',
       text: `SELECT ${ROW} FROM ${n.uniq} u JOIN ${n.record} r ON r.kind = $1 AND r.id = u.id
@@ -67,7 +72,7 @@ export function statementsOf(n: Names) {
     },
     listUp: { name: 'list_up', text: listed('(at, id) > ($4, $5) AND at < $6', 'at, id') },
     listDown: { name: 'list_down', text: listed('(at, id) < ($4, $5) AND at >= $6', 'at DESC, id DESC') },
-    commit: { name: 'commit', text: `SELECT ${n.commit_1}($1) AS answer`, broken: 'settle' },
+    commit: { name: 'commit', text: `SELECT ${n.commit_2}($1) AS answer`, broken: 'settle' },
     addUsage: { name: 'add_usage', text: `SELECT ${n.add_usage_1}($1) AS answer`, broken: 'settle' },
     rollUsage: { name: 'roll_usage', text: `SELECT ${n.roll_usage_1}($1) AS answer`, broken: 'settle' },
     usageAll: {

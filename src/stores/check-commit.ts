@@ -1,4 +1,4 @@
-import type { AnyKind, Tombstone } from '../kernel/kind.ts'
+import { type AnyKind, nextRevision, type Tombstone } from '../kernel/kind.ts'
 import { InvalidCommitError } from './errors.ts'
 import { MAX_KEY_LENGTH, MAX_KEYS } from './order-keys.ts'
 import type { OutboxEvent } from './outbox.ts'
@@ -9,6 +9,14 @@ export const MAX_WRITES = 10_000
 
 /** Below this many comparisons a plain scan is faster than a map. */
 const SCAN = 64
+
+/**
+ * The revision that a write makes of a record that stands at `found` (0 = there is none): the one that it names, else the
+ * next.
+ */
+export function revisionMade(write: Write, found: number): number {
+  return ('revision' in write ? write.revision : undefined) ?? nextRevision(found)
+}
 
 /**
  * Checks a commit against the rules that need no look at the store, and answers the revision expected of each write;
@@ -30,8 +38,8 @@ export function checkCommit(commit: Commit, linked: boolean): readonly number[] 
   }
   for (const expectation of expect) checkExpectation(expectation)
   const expected = matchExpectations(commit)
-  checkJournal(commit, expected)
   for (let i = 0; i < write.length; i++) checkWrite(write[i] as Write, expected[i] as number)
+  checkJournal(commit, expected)
   if (outbox !== undefined) checkOutbox(id, outbox)
   return expected
 }
@@ -65,6 +73,7 @@ function checkWrite(write: Write, expected: number): void {
   if (kind.journaled && expected < 0) {
     throw new InvalidCommitError(`the write of ${kind.name} ${id} has no expectation, and its kind is journaled`)
   }
+  if ('revision' in write && write.revision !== undefined) checkRevision(write, write.revision, expected)
   if ('remove' in write) {
     if (kind.journaled) {
       throw new InvalidCommitError(`${kind.name} ${id} is of a journaled kind; it can't be removed without a tombstone`)
@@ -74,6 +83,14 @@ function checkWrite(write: Write, expected: number): void {
     checkTombstone(kind, id, write.tombstone)
   } else if (write.value === undefined || write.value === null) {
     throw new InvalidCommitError(`the write of ${kind.name} ${id} has no value`)
+  }
+}
+
+function checkRevision({ kind, id }: Write, revision: number, expected: number): void {
+  if (expected < 0)
+    throw new InvalidCommitError(`the write of ${kind.name} ${id} names a revision and has no expectation`)
+  if (!Number.isSafeInteger(revision) || revision <= expected) {
+    throw new InvalidCommitError(`the write of ${kind.name} ${id} names a revision that is not after the expected one`)
   }
 }
 
@@ -139,7 +156,9 @@ function checkJournal({ id, write, journal }: Commit, expected: readonly number[
     let told = false
     for (const entry of journal) {
       if (entry.subject !== record || entry.kind !== kind.name) continue
-      if (revision >= 0 && entry.revision !== revision + 1) throw wrongRevision(id, kind, record)
+      if (revision >= 0 && entry.revision !== revisionMade(write[w] as Write, revision)) {
+        throw wrongRevision(id, kind, record)
+      }
       told = true
     }
     if (kind.journaled && !told) throw untold(id, kind, record)
@@ -155,13 +174,14 @@ function checkJournalByMap(
   const revisions = new Map<string, number>()
   for (let w = 0; w < write.length; w++) {
     const { kind, id: record } = write[w] as Write
-    revisions.set(`${kind.name}/${record}`, expected[w] as number)
+    const revision = expected[w] as number
+    if (revision >= 0) revisions.set(`${kind.name}/${record}`, revisionMade(write[w] as Write, revision))
   }
   const told = new Set<string>()
   for (const entry of journal) {
     const name = `${entry.kind}/${entry.subject}`
     const revision = revisions.get(name)
-    if (revision !== undefined && revision >= 0 && entry.revision !== revision + 1) {
+    if (revision !== undefined && entry.revision !== revision) {
       throw new InvalidCommitError(`commit ${id} has a journal entry of ${name} with another revision than it writes`)
     }
     told.add(name)

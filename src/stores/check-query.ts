@@ -19,6 +19,16 @@ export function checkLimit(limit: unknown, max: number): void {
 }
 
 /**
+ * The ids of a `rows` call, checked.
+ *
+ * @throws InvalidInputError when there are more than 1000
+ */
+export function checkIds(ids: readonly string[]): void {
+  if (Array.isArray(ids) && ids.length <= MAX_PAGE) return
+  throw new InvalidInputError('ids', `are no list of at most ${MAX_PAGE}`, 'ask in parts')
+}
+
+/**
  * A list query with its defaults filled in.
  *
  * @throws InvalidInputError when the kind has no such index, or a bound, the limit or the cursor can't be used

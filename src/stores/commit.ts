@@ -23,6 +23,8 @@ export interface Change<T = unknown> {
   readonly id: string
   /** The revision that was read; 0 = there must be none. */
   readonly revision: number
+  /** The revision that the change makes, greater than the one read. Default: the next; a restore opens another epoch. */
+  readonly makes?: number
   /** The new record, or what is to remain of it. */
   readonly to: { readonly value: T } | { readonly tombstone: Tombstone }
   /** What is done, such as `token.rotated`. */
@@ -98,6 +100,16 @@ export class Commits {
   }
 
   /**
+   * Appends journal entries that were tagged before: of an archive, to the journal of a store that has none.
+   *
+   * @param entries - at most 1000, in order
+   */
+  async append(entries: readonly JournalEntry[]): Promise<void> {
+    const id = this.#ids.next(this.#clock.now())
+    await this.#store.commit({ id, expect: [], write: [], journal: entries, link: this.#link })
+  }
+
+  /**
    * Writes changes, unjournaled rows and the outbox's events together, or nothing.
    *
    * @returns the changed records as they now stand (a tombstone as `undefined`)
@@ -115,10 +127,11 @@ export class Commits {
     const expect: Expectation[] = []
     const write: Write[] = []
     const journal: JournalEntry[] = []
-    for (const { kind, id: subject, revision, to, action, detail } of changes) {
+    for (const { kind, id: subject, revision, makes, to, action, detail } of changes) {
       const value: unknown = 'value' in to ? deepFreeze(to.value) : to.tombstone
       expect.push({ kind, id: subject, revision })
-      write.push('value' in to ? { kind, id: subject, value } : { kind, id: subject, tombstone: to.tombstone })
+      const named = makes === undefined ? undefined : { revision: makes }
+      write.push({ kind, id: subject, ...('value' in to ? { value } : { tombstone: to.tombstone }), ...named })
       const facts: Mutable<JournalFacts> = {
         id: `${id}.${journal.length}`,
         at,
@@ -126,7 +139,7 @@ export class Commits {
         action,
         kind: kind.name,
         subject,
-        revision: nextRevision(revision),
+        revision: makes ?? nextRevision(revision),
         data: dataDigest(JSON.stringify(value)),
       }
       if (by.reason !== undefined) facts.reason = by.reason

@@ -14,8 +14,9 @@ export type {
   Tombstone,
 } from '../kernel/kind.ts'
 export { deepFreeze, nextRevision } from '../kernel/kind.ts'
-export { checkCommit, MAX_WRITES } from './check-commit.ts'
+export { checkCommit, MAX_WRITES, revisionMade } from './check-commit.ts'
 export {
+  checkIds,
   checkJournalQuery,
   checkLimit,
   checkList,

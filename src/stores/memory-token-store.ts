@@ -3,6 +3,7 @@ import { InvalidInputError } from '../kernel/errors.ts'
 import { type AnyKind, type Kind, nextRevision, type Stored } from '../kernel/kind.ts'
 import { checkCommit } from './check-commit.ts'
 import {
+  checkIds,
   checkJournalQuery,
   checkLimit,
   checkList,
@@ -115,6 +116,16 @@ export class MemoryTokenStore implements TokenStore {
   get<T>(kind: Kind<T>, id: string): Stored<T> | undefined {
     this.#checkOpen()
     return this.#tables.get(kind.name)?.rows.get(id)?.current as Stored<T> | undefined
+  }
+
+  rows(kind: AnyKind, ids: readonly string[]): readonly (ScanRow | undefined)[] {
+    this.#checkOpen()
+    checkIds(ids)
+    const table = this.#tables.get(kind.name)
+    return ids.map((id) => {
+      const row = table?.rows.get(id)
+      return row === undefined ? undefined : scanRow(table as MemoryTable, row)
+    })
   }
 
   find<T, U extends string>(kind: Kind<T, string, U>, index: U, keys: readonly string[]): Stored<T> | undefined {
@@ -339,14 +350,15 @@ export class MemoryTokenStore implements TokenStore {
     const table = this.#tables.get(kind.name)
     if (table === undefined) return []
     const rows: ScanRow[] = []
-    for (const row of table.rows.values()) {
-      const { id, revision, value } = row
-      const tombstone = value === undefined ? table.tombstones.get(id) : undefined
-      if (tombstone === undefined) rows.push({ kind: kind.name, id, revision, value })
-      else rows.push({ kind: kind.name, id, revision, tombstone })
-    }
+    for (const row of table.rows.values()) rows.push(scanRow(table, row))
     return rows
   }
+}
+
+function scanRow({ kind, tombstones }: MemoryTable, { id, revision, value }: Row): ScanRow {
+  const tombstone = value === undefined ? tombstones.get(id) : undefined
+  if (tombstone === undefined) return { kind: kind.name, id, revision, value }
+  return { kind: kind.name, id, revision, tombstone }
 }
 
 function checkRevision(kind: AnyKind, id: string, expected: number, row: Row | undefined): void {

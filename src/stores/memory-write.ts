@@ -1,4 +1,5 @@
-import { deepFreeze, nextRevision, type Tombstone } from '../kernel/kind.ts'
+import { deepFreeze, type Tombstone } from '../kernel/kind.ts'
+import { revisionMade } from './check-commit.ts'
 import { InvalidCommitError, UniqueConflictError } from './errors.ts'
 import { CellRow, Row } from './memory-row.ts'
 import type { MemoryTable } from './memory-table.ts'
@@ -69,7 +70,7 @@ export function planWrite(write: Write, table: MemoryTable, row: Row | undefined
     throw new InvalidCommitError(`${table.kind.name} ${id} is removed for good; it can't be written`)
   }
   if ('remove' in write) return new PlannedWrite(table, id, 0, row, undefined, undefined)
-  const revision = nextRevision(row === undefined ? 0 : row.revision)
+  const revision = revisionMade(write, row === undefined ? 0 : row.revision)
   if ('tombstone' in write) return new PlannedWrite(table, id, revision, row, undefined, write.tombstone)
   return new PlannedWrite(table, id, revision, row, write.value, undefined)
 }

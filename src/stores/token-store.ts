@@ -17,10 +17,13 @@ export interface Expectation {
  * written over a tombstone, and `remove` (without a trace) is for unjournaled kinds only.
  *
  * A value given to a commit belongs to the store from then on, which may freeze it.
+ *
+ * `revision` is the one that the write makes, instead of the next: a restore opens another epoch with it. It needs an
+ * expectation, and is greater than the revision expected.
  */
 export type Write =
-  | { readonly kind: AnyKind; readonly id: string; readonly value: unknown }
-  | { readonly kind: AnyKind; readonly id: string; readonly tombstone: Tombstone }
+  | { readonly kind: AnyKind; readonly id: string; readonly value: unknown; readonly revision?: number }
+  | { readonly kind: AnyKind; readonly id: string; readonly tombstone: Tombstone; readonly revision?: number }
   | { readonly kind: AnyKind; readonly id: string; readonly remove: true }
 
 /** A change of state with its journal entries and its outbox events: all of it, or none. */
@@ -126,8 +129,8 @@ export interface Durability {
  * What tokenwright keeps its records in. An adapter stores rows and index entries and knows no record type but two:
  * events (by `outbox`) and activity (by `addUsage`).
  *
- * `cell`, `watch`, `scan` and `sealJournal` are optional; without them the verifier reads by `find` and a bounded
- * cache, backups are fuzzy, and the journal is linked within the commit. Prove an adapter with `tokenStoreSuite` of
+ * `cell`, `watch`, `rows`, `scan` and `sealJournal` are optional; without them the verifier reads by `find` and a bounded
+ * cache, a restore reads record by record, backups are fuzzy, and the journal is linked within the commit. Prove an adapter with `tokenStoreSuite` of
  * `tokenwright/testing`; docs/writing-a-store.md tells how.
  */
 export interface TokenStore {
@@ -141,6 +144,11 @@ export interface TokenStore {
   ): MaybePromise<Stored<T> | undefined>
   /** In-process stores: the live cell of the record that holds `key`. */
   cell?<T, U extends string>(kind: Kind<T, string, U>, index: U, key: string): Cell<T> | undefined
+  /**
+   * What stands at each of these ids, tombstones included, in the order of `ids` and in one round trip. At most 1000 ids.
+   * Values are deeply frozen, as those of `get`.
+   */
+  rows?(kind: AnyKind, ids: readonly string[]): MaybePromise<readonly (ScanRow | undefined)[]>
   /** A range of an order index, by position and then by id (in the order of its UTF-8 or UTF-16 code units). */
   list<T, O extends string>(kind: Kind<T, O>, query: ListQuery<O>): MaybePromise<Page<Stored<T>>>
   /**

@@ -153,5 +153,8 @@ export const activityKind: Kind<ActivityRecord, 'unusedSince' | 'calls', never> 
     unusedSince: (row) => ({ at: row.lastAt }),
     calls: (row) => ({ at: row.calls }),
   },
-  merge: (here, archived) => (here === undefined ? archived : undefined),
+  merge: (here, archived) => {
+    if (here === undefined) return archived
+    return { calls: Math.max(here.calls, archived.calls), lastAt: Math.max(here.lastAt, archived.lastAt) }
+  },
 }

@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../kernel/kind.ts'
 import { commitTests } from './store-suite/commits.ts'
+import { epochTests } from './store-suite/epochs.ts'
 import { indexTests } from './store-suite/indexes.ts'
 import { journalTests, outboxTests } from './store-suite/journal-and-outbox.ts'
 import type { StoreFixture, Suite, SuiteTools } from './store-suite/kit.ts'
@@ -14,7 +15,7 @@ const TIMEOUT_MS = 30_000
 
 /**
  * The contract of a TokenStore, as tests: run it over your own adapter. Each test asks the factory for a fresh, empty
- * store. Parts that the store doesn't have (`cell`, `watch`, `scan`) are passed over; parts that the fixture doesn't
+ * store. Parts that the store doesn't have (`cell`, `rows`, `watch`, `scan`) are passed over; parts that the fixture doesn't
  * offer (`reopen`, `another`, `advance`) aren't tested.
  *
  * @param factory - gives a fresh store and what can be done with it; called once per test
@@ -48,6 +49,7 @@ export function tokenStoreSuite(factory: () => MaybePromise<StoreFixture>, tools
   }
   tools.describe('TokenStore contract', () => {
     commitTests(suite)
+    epochTests(suite)
     indexTests(suite)
     journalTests(suite)
     outboxTests(suite)

@@ -1,73 +1,20 @@
-import type { JsonObject } from '../kernel/bytes.ts'
 import { type Kind, NEVER, type OrderKey } from '../kernel/kind.ts'
 import { digestKeys } from './digest.ts'
-import { internFormat, type TokenFormat } from './format.ts'
-import { internPolicy, type Policy } from './policy.ts'
-import { currentOf, endOf, type Lifetime, lastEnd, nextHousekeeping, type Version } from './versions.ts'
+import { internFormat } from './format.ts'
+import { mergeTokens } from './merge.ts'
+import { internPolicy } from './policy.ts'
+import type { TokenLifetime, TokenRecord, TokenVersion } from './stored-token.ts'
+import { currentOf, endOf, lastEnd, nextHousekeeping } from './versions.ts'
 
-/** A version of a token as it is stored: what proves it, never its text. */
-export interface TokenVersion extends Version {
-  /** The first characters of the text; empty where it was never known. */
-  readonly preview: string
-  /** Digests of the text by key id, or by `:scheme` for imported ones. */
-  readonly digests: { readonly [keyId: string]: string }
-  /** The encrypted text, only of retrievable tokens. */
-  readonly sealed?: string
-  /** The slot of the rule that it was made for, epoch ms; its age counts from there. */
-  readonly datedAt?: number
-}
+export type { About, Mark, TokenLifetime, TokenRecord, TokenVersion } from './stored-token.ts'
 
 /** The instant from which a version's age counts, epoch ms: the slot of the rule that made it, else its making. */
 export function dateOf(version: TokenVersion): number {
   return version.datedAt ?? version.createdAt
 }
 
-/** When and why something was done to a token. */
-export interface Mark {
-  readonly at: number
-  readonly reason?: string
-}
-
-/** What the host says about a token. */
-export interface About {
-  readonly owner?: string
-  readonly description?: string
-  readonly tags?: readonly string[]
-  readonly metadata?: JsonObject
-}
-
 /** A version's digests stay known this long after its end, so that it answers `expired` or `revoked`, ms. */
 export const RETIRED_RETENTION = 30 * 86_400_000
-
-/** The lifetime of a token's versions, with the grace that a rotation gives by default. */
-export interface TokenLifetime extends Lifetime {
-  /** Default grace of a rotation, ms. */
-  readonly grace?: number
-}
-
-/**
- * A token as it is stored. What most tokens lack is in objects of its own (`lifetime`, `about`), and what many share
- * is shared (`format`, `policy`): a million of them must fit into memory.
- */
-export interface TokenRecord {
-  readonly id: string
-  readonly service: string
-  readonly format: TokenFormat
-  readonly policy: Policy
-  readonly createdAt: number
-  /** Newest last. */
-  readonly versions: readonly TokenVersion[]
-  /** When the record last changed; absent = never since it was made. */
-  readonly updatedAt?: number
-  readonly lifetime?: TokenLifetime
-  readonly about?: About
-  readonly disabled?: Mark
-  readonly revoked?: Mark
-  /** Set when an expired record gave its name to a new token. */
-  readonly nameReleased?: true
-  /** The last expiry warning that was sent for the current version, days before its end. */
-  readonly warnedDays?: number
-}
 
 /**
  * A first version and a new record, written out by case: an object literal takes what its fields need, one with added
@@ -193,13 +140,7 @@ export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
     scheme: (token) => proofs(token, true),
   },
   keeps: 'digest',
-  merge: (here, archived) => {
-    if (here === undefined) return archived
-    if ('versions' in here && here.revoked === undefined && archived.revoked !== undefined) {
-      return { ...here, revoked: archived.revoked }
-    }
-    return undefined
-  },
+  merge: (here, archived, prefer) => (here === undefined ? archived : mergeTokens(here, archived, prefer)),
   revive: (token) => {
     const shared = { ...token, format: internFormat(token.format), policy: internPolicy(token.policy) }
     return token.lifetime === undefined ? shared : { ...shared, lifetime: internLifetime(token.lifetime) }

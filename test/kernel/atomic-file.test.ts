@@ -1,6 +1,17 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { open, rename, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +20,7 @@ import {
   AtomicWriteError,
   atomicWriter,
   type FileSystem,
+  removeAbandoned,
   type WritableFile,
   writeFileAtomic,
 } from '../../src/kernel/atomic-file.ts'
@@ -249,3 +261,53 @@ it('holds whole contents under SIGKILL', async () => {
     expect(new Set(content).size).toBe(1)
   }
 }, 30_000)
+
+describe('content piece by piece', () => {
+  async function* pieces(...texts: string[]): AsyncGenerator<Uint8Array> {
+    for (const text of texts) yield Buffer.from(text)
+  }
+
+  it('is written whole, after a look at it under its temporary name', async () => {
+    const seen: string[] = []
+    await writeFileAtomic(path, pieces('ab', '', 'cd'), {
+      mode: 0o640,
+      check: (temporary) => {
+        expect(existsSync(path)).toBe(false)
+        seen.push(readFileSync(temporary, 'utf8'))
+      },
+    })
+    expect(seen).toEqual(['abcd'])
+    expect(readFileSync(path, 'utf8')).toBe('abcd')
+    expect(statSync(path).mode & 0o777).toBe(0o640)
+  })
+
+  it('leaves the old, and nothing else, when its source or the look at it fails, with their own error', async () => {
+    writeFileSync(path, 'old')
+    const own = new Error('mine')
+    async function* failing(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('ab')
+      throw own
+    }
+    await expect(writeFileAtomic(path, failing())).rejects.toBe(own)
+    await expect(writeFileAtomic(path, pieces('ab'), { check: () => Promise.reject(own) })).rejects.toBe(own)
+    expect(readFileSync(path, 'utf8')).toBe('old')
+    expect(readdirSync(folder)).toEqual(['state.json'])
+  })
+
+  it('what a killed writer left is removed once nobody has written to it for a while, and nothing else is', async () => {
+    const hex = 'a1'.repeat(12)
+    const old = ['.state.json.', '.state-2.json.'].map((name) => `${name}${hex}.tmp`)
+    const kept = [`.other.json.${hex}.tmp`, `.state.json.${hex}`, `.state.json.${hex.slice(1)}.tmp`, 'state.json']
+    for (const name of [...old, ...kept, `.state.json.${'b2'.repeat(12)}.tmp`]) writeFileSync(join(folder, name), '')
+    mkdirSync(join(folder, `.state.${'c3'.repeat(12)}.tmp`))
+    const hourAgo = Date.now() / 1000 - 3600
+    for (const name of readdirSync(folder)) {
+      if (!name.includes('b2b2')) utimesSync(join(folder, name), hourAgo, hourAgo)
+    }
+    expect(await removeAbandoned(folder, 'state', 3_000_000)).toBe(2)
+    expect(readdirSync(folder).sort()).toEqual(
+      [...kept, `.state.json.${'b2'.repeat(12)}.tmp`, `.state.${'c3'.repeat(12)}.tmp`].sort(),
+    )
+    expect(await removeAbandoned(folder, 'state', 3_000_000)).toBe(0)
+  })
+})

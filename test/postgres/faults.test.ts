@@ -204,7 +204,7 @@ describe.runIf(there)('faults', () => {
     const holder = await admin.connect()
     const each = draft([account('warm', 1)])
     // As the functions have it, only sooner.
-    await admin.query(`ALTER FUNCTION "${schema}".commit_1(text) SET lock_timeout = '200ms'`)
+    await admin.query(`ALTER FUNCTION "${schema}".commit_2(text) SET lock_timeout = '200ms'`)
     await holder.query('BEGIN')
     await holder.query(`SELECT 1 FROM "${schema}".record FOR UPDATE`)
     expect(await outcome(() => store.commit(each))).toBe('ERR_STORE_BUSY')

@@ -81,6 +81,17 @@ const faults: { readonly [what: string]: () => TokenStore } = {
       return { revisions, replayed: false }
     },
   })),
+  'goes on in the same epoch': broken((store) => ({
+    commit: (commit) => {
+      const write = commit.write.map((each) => ('revision' in each ? { ...each, revision: undefined } : each))
+      const next = (id: string) => (commit.expect.find((each) => each.id === id)?.revision ?? 0) + 1
+      const journal = commit.journal.map((each) => ({ ...each, revision: next(each.subject) }))
+      return store.commit({ ...commit, write: write as Commit['write'], journal })
+    },
+  })),
+  'tells no tombstones by id': broken((store) => ({
+    rows: (kind, ids) => store.rows(kind, ids).map((row) => (row !== undefined && 'value' in row ? row : undefined)),
+  })),
   'forgets the journal': changed((commit) => ({
     ...commit,
     link: (_, entries) => entries.map((e) => ({ ...e, seq: 1, mac: 'x' })),

@@ -99,12 +99,13 @@ export const journalKey = createSecretKey(createHash('sha256').update('tokenStor
 
 const link = createLink(journalKey)
 
-/** One write of a drafted commit; `revision` is the expectation, absent = none. */
-export type Draft = { readonly kind: AnyKind; readonly id: string; readonly revision?: number } & (
-  | { readonly value: unknown }
-  | { readonly tombstone: Tombstone }
-  | { readonly remove: true }
-)
+/** One write of a drafted commit; `revision` is the expectation, absent = none; `made` the revision that it names. */
+export type Draft = {
+  readonly kind: AnyKind
+  readonly id: string
+  readonly revision?: number
+  readonly made?: number
+} & ({ readonly value: unknown } | { readonly tombstone: Tombstone } | { readonly remove: true })
 
 let commits = 0
 
@@ -115,7 +116,15 @@ export function draft(writes: readonly Draft[], more: { id?: string; outbox?: re
   const journal: JournalEntry[] = []
   for (const write of writes) {
     if (write.kind.journaled) {
-      journal.push(entry(`${id}.${journal.length}`, write.kind, write.id, (write.revision ?? 0) + 1, contentOf(write)))
+      journal.push(
+        entry(
+          `${id}.${journal.length}`,
+          write.kind,
+          write.id,
+          write.made ?? (write.revision ?? 0) + 1,
+          contentOf(write),
+        ),
+      )
     }
   }
   return {
@@ -123,7 +132,9 @@ export function draft(writes: readonly Draft[], more: { id?: string; outbox?: re
     expect: writes.flatMap(({ kind, id: record, revision }) =>
       revision === undefined ? [] : [{ kind, id: record, revision }],
     ),
-    write: writes.map(({ revision: _, ...write }) => write as Write),
+    write: writes.map(
+      ({ revision: _, made, ...write }) => ({ ...write, ...(made !== undefined && { revision: made }) }) as Write,
+    ),
     journal,
     ...(more.outbox === undefined ? undefined : { outbox: more.outbox }),
     link,
