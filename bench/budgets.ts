@@ -296,7 +296,7 @@ export const CASES: readonly Case[] = [
   {
     id: 'journal.verify.rss',
     section: 'journal',
-    what: 'journal: verify() of 1,000,000 entries, memory of the process',
+    what: 'journal: verify() of 1,000,000 entries, memory',
     unit: 'MB',
     budget: { atMost: 100 },
   },
