@@ -146,7 +146,6 @@ export type {
   ChannelFailedEvent,
   IssuingEvents,
   LimiterFailedEvent,
-  StoreFailedEvent,
   TokenDeniedEvent,
   TokenDisabledEvent,
   TokenEnabledEvent,
@@ -283,6 +282,34 @@ export {
 export type { RotationSettings } from './rotation/settings.ts'
 export type { WhenInGrace } from './rotation/start.ts'
 export { type PublishToWebhookOptions, publishToWebhook, WebhookError } from './rotation/webhook-hook.ts'
+export {
+  type SignedErrorCode,
+  type TtlCap,
+  TtlOverCapError,
+  WiderThanMinterError,
+} from './signed/errors.ts'
+export type {
+  SignedEvents,
+  SignedMintedEvent,
+  SignedRevokedEvent,
+  SigningKeyAnnouncedEvent,
+  SigningKeyEvent,
+  SigningKeyRotatedEvent,
+} from './signed/events.ts'
+export type { Introspection } from './signed/introspection.ts'
+export type { KeyRotation } from './signed/key-set.ts'
+export type { MintInput } from './signed/mint-input.ts'
+export type { Revocation } from './signed/revocations.ts'
+export {
+  type JsonWebKeySet,
+  type Minted,
+  type SignedTarget,
+  type SignedVerification,
+  Signer,
+  type SignerOptions,
+  type SignerSettings,
+} from './signed/signer.ts'
+export type { JwtAlgorithm } from './signed/signing-key.ts'
 export type { ChangeChannel } from './stores/change-channel.ts'
 export type { ClockSkewedEvent } from './stores/clock-skew.ts'
 export type { Attribution } from './stores/commit.ts'
@@ -300,6 +327,7 @@ export type { JournalEntry, JournalFacts, JournalHead, Link, SealedEntry } from 
 export { KeyInUseError, KeyRingMismatchError } from './stores/key-check.ts'
 export { MemoryTokenStore, type MemoryTokenStoreOptions } from './stores/memory-token-store.ts'
 export type { EventRecord, OutboxEvent } from './stores/outbox.ts'
+export type { StoreFailedEvent } from './stores/store-failed.ts'
 export type {
   Cell,
   Commit,
@@ -336,7 +364,7 @@ export {
 export { FormatClashError, KnownFormats } from './tokens/known-formats.ts'
 export type { ArgValue, Level, Policy, Quota, RateLimit, ToolRule } from './tokens/policy.ts'
 export type { Risk } from './tokens/risk.ts'
-export type { TokenView, VersionView } from './tokens/token-view.ts'
+export type { SignedFacts, TokenView, VersionView } from './tokens/token-view.ts'
 export {
   type CheckStep,
   DENIAL_STATUS,

@@ -1,11 +1,12 @@
 import type { RateLimiter } from './access/rate-limiter.ts'
+import { type MaxTtl, ScopeAuthorizer } from './access/scope-authorizer.ts'
 import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
 import { RULE_KINDS } from './automation/archived-kinds.ts'
 import { ruleKind } from './automation/rule.ts'
 import { RuleEngine, type RuleEngineSettings } from './automation/rule-engine.ts'
 import type { CheckReport } from './automation/rule-runner.ts'
 import { Scheduler } from './automation/scheduler.ts'
-import { CORE_KINDS } from './backup/archived-kind.ts'
+import { archived, CORE_KINDS } from './backup/archived-kind.ts'
 import type { BackupSettings } from './backup/backup-options.ts'
 import { Backups } from './backup/backups.ts'
 import type { TokenEvents } from './catalogue.ts'
@@ -45,12 +46,15 @@ import type { RotateOptions } from './rotation/rotate-options.ts'
 import type { RotationTick } from './rotation/rotation-turn.ts'
 import { type Rotated, type RotatedAgain, Rotator } from './rotation/rotator.ts'
 import type { RotationSettings } from './rotation/settings.ts'
+import { revocationKind } from './signed/revocation.ts'
+import { Signer, type SignerSettings } from './signed/signer.ts'
+import { signingKeyKind } from './signed/signing-key.ts'
 import type { ChangeChannel } from './stores/change-channel.ts'
 import { ClockSkew } from './stores/clock-skew.ts'
 import type { Attribution } from './stores/commit.ts'
 import { Foundation } from './stores/foundation.ts'
 import type { Page, TokenStore } from './stores/token-store.ts'
-import type { FormatInput } from './tokens/format.ts'
+import { type FormatInput, hasSignedForm } from './tokens/format.ts'
 import type { KeyInput, KeyRing } from './tokens/key-ring.ts'
 import { KnownFormats } from './tokens/known-formats.ts'
 import { RETIRED_RETENTION, tokenKind } from './tokens/record.ts'
@@ -86,6 +90,8 @@ export interface TokenwrightOptions {
   readonly backups?: BackupSettings | undefined
   /** How long ended tokens stay before `tick()` removes them. Default 30 d; `false` = never by itself. */
   readonly retention?: Duration | false | undefined
+  /** How signed tokens are made and proved; `caps`: how long they may live, by the risk of their riskiest scope. */
+  readonly signed?: (SignerSettings & { readonly caps?: MaxTtl | undefined }) | undefined
   /** From when on `health()` counts a token as old, expiring or unused. */
   readonly ages?: TokenAgesSettings | undefined
   /** How rules are run on this instance. */
@@ -125,11 +131,13 @@ export interface TickReport {
 const OPTIONS: readonly string[] = [
   ...['store', 'keys', 'clock', 'random', 'events', 'scopes', 'formats', 'defaults', 'limiter', 'failMode', 'usage'],
   ...['retention', 'ages', 'rules', 'tickInterval', 'cacheSize', 'maxStaleness', 'channel', 'rotation', 'audit'],
-  ...['onEvent', 'outbox', 'backups'],
+  ...['onEvent', 'outbox', 'backups', 'signed'],
 ]
 const CLEANUP_EVERY = 3_600_000
 /** The kinds whose every change is journaled. */
-const JOURNALED = [tokenKind, journalBaseKind, ruleKind]
+const JOURNALED = [tokenKind, journalBaseKind, ruleKind, signingKeyKind, revocationKind]
+/** What of signed tokens goes into archives. */
+const SIGNED_KINDS = [archived(signingKeyKind, { all: ['created'] }), archived(revocationKind, { all: ['ends'] })]
 
 /**
  * The front door: makes the services, wires them together, and has a short cut to each of the usual calls.
@@ -149,6 +157,7 @@ export class Tokenwright {
   readonly generator: Generator
   readonly registry: Registry
   readonly verifier: Verifier
+  readonly signer: Signer
   readonly rotator: Rotator
   readonly keys: KeyManager
   readonly usage: UsageTracker
@@ -196,11 +205,15 @@ export class Tokenwright {
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
     this.#limiter = limiter
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
+    const { caps, ...signed } = options.signed ?? {}
+    const authorizer = scopes && new ScopeAuthorizer({ catalog: scopes, maxTtl: caps })
+    const cap = authorizer && ((granted: readonly string[]) => authorizer.maxTtl(granted))
+    this.signer = new Signer({ foundation: base, signed, scopes, cap, limits: this.verifier.limits })
     // Another instance's counts are in the store after a flush or two.
     const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
     this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })
     this.keys = new KeyManager({ foundation: base })
-    const kinds = [...CORE_KINDS, ...ROTATION_KINDS, ...RULE_KINDS]
+    const kinds = [...CORE_KINDS, ...ROTATION_KINDS, ...RULE_KINDS, ...SIGNED_KINDS]
     this.backups = new Backups({ ...options.backups, foundation: base, kinds })
     this.rules = new RuleEngine({
       ...options.rules,
@@ -255,9 +268,16 @@ export class Tokenwright {
     return this.generator.import(input)
   }
 
-  /** Checks a string: {@link Verifier.verify}. */
+  /** Checks a string, an opaque token or a signed one: {@link Verifier.verify}. */
   verify(presented: unknown, context?: VerifyContext): Promise<Verification> {
-    return this.verifier.verify(presented, context)
+    if (typeof presented !== 'string') return this.verifier.verify(presented, context)
+    const signed = hasSignedForm(presented)
+    const accept = context?.accept
+    if (Array.isArray(accept) && presented !== '' && !accept.includes(signed ? 'signed' : 'opaque')) {
+      return this.verifier.judge('unknown', context)
+    }
+    if (!signed) return this.verifier.verify(presented, context)
+    return this.verifier.judge(this.signer.prove(presented), context)
   }
 
   /** Gives a token a new version: {@link Rotator.rotate}. */
@@ -342,6 +362,7 @@ export class Tokenwright {
   async #close(): Promise<void> {
     this.#stopListening()
     this.verifier.close()
+    this.signer.close()
     await Promise.all([this.rules.close(), this.rotator.close()])
     await this.scheduler.stop()
     await this.#ticking
@@ -377,6 +398,7 @@ export class Tokenwright {
     this.#sealing = ((await this.#part('journal', now, () => this.audit.tick(now))) ?? 0) > 0
     const warned = (await this.#part('expiry warnings', now, () => this.#warnings.tick(now))) ?? 0
     const rotations = await this.#part('rotations', now, () => this.rotator.tick())
+    await this.#part('signed tokens', now, () => this.signer.tick(now))
     const cleanup = await this.#cleanup(now)
     const outbox = await this.#part('outbox', now, () => this.outbox.tick(now))
     return { warned, ...(rotations && { rotations }), ...(cleanup && { cleanup }), ...(outbox && { outbox }) }
