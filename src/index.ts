@@ -11,6 +11,31 @@
  * ```
  * @packageDocumentation
  */
+export {
+  type ApprovalErrorCode,
+  ApprovalNotFoundError,
+  ApprovalStateError,
+  SelfApprovalError,
+} from './access/approval-errors.ts'
+export type {
+  ApprovalConsumedEvent,
+  ApprovalDecidedEvent,
+  ApprovalEvent,
+  ApprovalEvents,
+  ApprovalRequestedEvent,
+} from './access/approval-events.ts'
+export {
+  type ApprovalDecision,
+  ApprovalGate,
+  type ApprovalGateOptions,
+  type ApprovalSettings,
+  type ApprovalView,
+} from './access/approval-gate.ts'
+export type { ApprovalPolicyInput } from './access/approval-policy.ts'
+export type { ApprovalRecord, ApprovalStatus } from './access/approval-record.ts'
+export type { ApprovalRequest } from './access/approval-request.ts'
+export { hostOperationsCatalog } from './access/host-operations.ts'
+export type { PrivilegeReport } from './access/least-privilege.ts'
 export type { LimitSlot } from './access/limit-slot.ts'
 export { type LimiterErrorCode, LimiterUnavailableError } from './access/limiter-error.ts'
 export type { LimiterFailMode } from './access/limits.ts'
@@ -18,6 +43,15 @@ export { LocalRateLimiter, type LocalRateLimiterOptions } from './access/local-r
 export type { PolicyInput, QuotaInput } from './access/policy-input.ts'
 export type { LimitMemo, RateLimiter, Reservation } from './access/rate-limiter.ts'
 export type { RateLimitOptions } from './access/rate-limits.ts'
+export {
+  type Authorization,
+  DEFAULT_MAX_TTL,
+  type Grant,
+  type MaxTtl,
+  type Operation,
+  ScopeAuthorizer,
+  type ScopeAuthorizerOptions,
+} from './access/scope-authorizer.ts'
 export {
   defineScopes,
   type ScopeCatalog,
@@ -376,7 +410,8 @@ export {
   type VerifyContext,
 } from './tokens/verification.ts'
 export type { VersionState } from './tokens/versions.ts'
-export { type TickReport, Tokenwright, type TokenwrightOptions } from './tokenwright.ts'
+export { Tokenwright } from './tokenwright.ts'
+export type { TickReport, TokenwrightOptions } from './tokenwright-options.ts'
 export type { RequestEntry, RequestQuery } from './usage/request-log.ts'
 export {
   type CallOutcome,
