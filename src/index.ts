@@ -316,34 +316,7 @@ export {
 export type { RotationSettings } from './rotation/settings.ts'
 export type { WhenInGrace } from './rotation/start.ts'
 export { type PublishToWebhookOptions, publishToWebhook, WebhookError } from './rotation/webhook-hook.ts'
-export {
-  type SignedErrorCode,
-  type TtlCap,
-  TtlOverCapError,
-  WiderThanMinterError,
-} from './signed/errors.ts'
-export type {
-  SignedEvents,
-  SignedMintedEvent,
-  SignedRevokedEvent,
-  SigningKeyAnnouncedEvent,
-  SigningKeyEvent,
-  SigningKeyRotatedEvent,
-} from './signed/events.ts'
-export type { Introspection } from './signed/introspection.ts'
-export type { KeyRotation } from './signed/key-set.ts'
-export type { MintInput } from './signed/mint-input.ts'
-export type { Revocation } from './signed/revocations.ts'
-export {
-  type JsonWebKeySet,
-  type Minted,
-  type SignedTarget,
-  type SignedVerification,
-  Signer,
-  type SignerOptions,
-  type SignerSettings,
-} from './signed/signer.ts'
-export type { JwtAlgorithm } from './signed/signing-key.ts'
+export * from './signed/public.ts'
 export type { ChangeChannel } from './stores/change-channel.ts'
 export type { ClockSkewedEvent } from './stores/clock-skew.ts'
 export type { Attribution } from './stores/commit.ts'
