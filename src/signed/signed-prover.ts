@@ -152,11 +152,11 @@ export class SignedProver {
     const split = splitPayload(payload)
     if (split === undefined) return 'malformed'
     const { id, issuedAt, expiresAt } = split
-    let grant = this.#grants.get(split.grant)
+    let grant = this.#grants.get(split.rest)
     if (grant === undefined) {
-      grant = readGrant(split.grant)
+      grant = readGrant(split.rest)
       if (grant === undefined) return 'malformed'
-      this.#grants.set(split.grant, grant)
+      this.#grants.set(split.rest, grant)
     }
     if (grant.issuer !== issuer || grant.audience !== audience) return 'unknown'
     // A cap that was lowered holds for older tokens too: revocations and keys are kept no longer than that.
