@@ -22,7 +22,8 @@ export function boundedBy(
   catalog: ScopeCatalog | undefined,
   now: number,
 ): { readonly policy: Policy; readonly until: number | undefined } {
-  const minter = 'token' in given ? given.token : given
+  const minter: TokenView | undefined =
+    typeof given === 'object' && given !== null && 'token' in given ? given.token : given
   if (!Array.isArray(minter?.scopes) || typeof minter.status !== 'string') {
     throw new InvalidInputError('minter', 'is no token', 'give what get() or verify() gave')
   }

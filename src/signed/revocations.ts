@@ -8,7 +8,14 @@ import type { SignedEvents } from './events.ts'
 import { type RevocationRecord, RevocationSet, revocationKind } from './revocation.ts'
 
 /** A revocation, as it was made. */
-export type Revocation = Pick<RevocationRecord, 'target' | 'at' | 'endsAt'>
+export interface Revocation {
+  /** `id:<jti>`, `agent:<name>` or `all`. */
+  readonly target: string
+  /** When it was made, in the store's time, epoch ms. */
+  readonly at: number
+  /** When the last of the tokens would have expired, epoch ms. */
+  readonly endsAt: number
+}
 
 /** How far back is read again: commits may come in another order than their times. */
 const OVERLAP = 120_000

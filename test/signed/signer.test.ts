@@ -280,6 +280,8 @@ describe('minting', () => {
       ['input', { scope: 'x' }],
       ['input', { quota: { limit: 1 } }],
       ['minter', { minter: { ok: true } }],
+      ['minter', { minter: 'a text' }],
+      ['minter', { minter: null }],
       ['clamp', { clamp: 'yes' }],
     ]
     for (const [field, more] of cases) {
