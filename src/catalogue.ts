@@ -14,6 +14,8 @@ import type { ClockJumpedEvent } from './kernel/clock.ts'
 import type { KernelErrorCode } from './kernel/errors.ts'
 import type { RotationErrorCode } from './rotation/errors.ts'
 import type { RotationEvents } from './rotation/events.ts'
+import type { SignedErrorCode } from './signed/errors.ts'
+import type { SignedEvents } from './signed/events.ts'
 import type { ClockSkewedEvent } from './stores/clock-skew.ts'
 import type { StoreErrorCode } from './stores/errors.ts'
 import type { KeyErrorCode } from './tokens/key-ring.ts'
@@ -37,7 +39,8 @@ export interface TokenEvents
     OutboxEvents,
     JournalEvents,
     BackupEvents,
-    ApprovalEvents {
+    ApprovalEvents,
+    SignedEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -55,4 +58,5 @@ export type ErrorCode =
   | AutomationErrorCode
   | JournalErrorCode
   | ArchiveErrorCode
+  | SignedErrorCode
   | 'ERR_FORMAT_CLASH'
