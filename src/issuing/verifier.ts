@@ -188,6 +188,7 @@ export class Verifier {
   #judge(proof: Proof, context: VerifyContext, now: number): MaybePromise<Verification> {
     const { version, policy } = proof
     const token = proof.stored.value
+    if (token.canary === true) return this.#refuseCanary(proof, context, now)
     const risk = this.#riskOf(context)
     if (token.revoked !== undefined || version.state === 'retired') {
       const ended = token.revoked !== undefined ? 'revoked' : version.ended
@@ -217,6 +218,14 @@ export class Verifier {
       return this.#conclude(proof, context, now, cost, limited, risk)
     }
     return this.#conclude(proof, context, now, cost, undefined, risk)
+  }
+
+  /** Answers as to any unknown string, and tells the host. A canary that was revoked or disabled is silent. */
+  #refuseCanary(proof: Proof, context: VerifyContext, now: number): Verification {
+    const { revoked, disabled } = proof.stored.value
+    if (revoked === undefined && disabled === undefined)
+      this.#usage?.alerts.raiseUse('canaryUsed', proof, context, now)
+    return this.#deny('unknown', undefined, context, now)
   }
 
   #conclude(
@@ -252,6 +261,7 @@ export class Verifier {
         counter.calls += 1
         counter.cost += cost
         counter.lastAt = now
+        if (context.ip !== undefined && context.ip !== counter.ip) counter.see(context.ip)
       }
       if (context.finishLater !== true && usage.records('ok', risk)) this.#log(answer)
     }
@@ -278,6 +288,7 @@ export class Verifier {
         counter.lastAt = now
       }
       if (context.finishLater !== true && usage.records(code, risk)) this.#log(answer)
+      usage.signals?.refused(code, proof, context, now)
     }
     if (events.listenerCount('token.denied') > 0) {
       const { ip, tool } = context
