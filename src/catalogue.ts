@@ -10,6 +10,8 @@ import type { JournalEvents } from './journal/events.ts'
 import type { JournalErrorCode } from './journal/retention.ts'
 import type { ClockJumpedEvent } from './kernel/clock.ts'
 import type { KernelErrorCode } from './kernel/errors.ts'
+import type { LeakErrorCode } from './leaks/errors.ts'
+import type { LeakEvents } from './leaks/events.ts'
 import type { RotationErrorCode } from './rotation/errors.ts'
 import type { RotationEvents } from './rotation/events.ts'
 import type { ClockSkewedEvent } from './stores/clock-skew.ts'
@@ -34,6 +36,7 @@ export interface TokenEvents
     UsageEvents,
     OutboxEvents,
     JournalEvents,
+    LeakEvents,
     BackupEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
@@ -51,4 +54,5 @@ export type ErrorCode =
   | AutomationErrorCode
   | JournalErrorCode
   | ArchiveErrorCode
+  | LeakErrorCode
   | 'ERR_FORMAT_CLASH'

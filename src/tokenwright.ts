@@ -1,5 +1,5 @@
 import type { RateLimiter } from './access/rate-limiter.ts'
-import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
+import { catalogOf, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
 import { RULE_KINDS } from './automation/archived-kinds.ts'
 import { ruleKind } from './automation/rule.ts'
 import { RuleEngine, type RuleEngineSettings } from './automation/rule-engine.ts'
@@ -40,6 +40,7 @@ import { codeOf } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
 import { type Health, type HealthSource, HealthSources } from './kernel/health.ts'
 import type { Random } from './kernel/random.ts'
+import { LeakKit } from './leaks/leak-kit.ts'
 import { ROTATION_KINDS } from './rotation/archived-kinds.ts'
 import type { RotateOptions } from './rotation/rotate-options.ts'
 import type { RotationTick } from './rotation/rotation-turn.ts'
@@ -152,6 +153,7 @@ export class Tokenwright {
   readonly rotator: Rotator
   readonly keys: KeyManager
   readonly usage: UsageTracker
+  readonly leaks: LeakKit
   readonly rules: RuleEngine
   readonly backups: Backups
   readonly scheduler: Scheduler
@@ -182,17 +184,14 @@ export class Tokenwright {
     this.#base = base
     this.clock = base.clock
     const { store, clock, random, events } = base
-    const scopes =
-      options.scopes === undefined
-        ? undefined
-        : 'expand' in options.scopes
-          ? options.scopes
-          : defineScopes(options.scopes)
+    const scopes = catalogOf(options.scopes)
     const formats = new KnownFormats(options.formats)
     const shared = { foundation: base, scopes, formats, defaults: options.defaults }
     this.usage = new UsageTracker({ ...options.usage, store, clock, random, events })
     this.generator = new Generator(shared)
     this.registry = new Registry(shared)
+    const { registry, usage } = this
+    this.leaks = new LeakKit({ formats, lookup: registry, revoker: registry, alerts: usage.alerts, events, clock })
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
     this.#limiter = limiter
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })

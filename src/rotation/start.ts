@@ -225,7 +225,11 @@ function rotatable(token: TokenRecord, now: number): readonly TokenVersion[] {
   if (token.revoked !== undefined) throw new TokenRevokedError(service, id)
   if (token.canary) {
     const help = 'generate another one, and plant that'
-    throw new TokenStateError(id, `the token '${service}' (${id}) is a canary, which would be lost where it was planted`, help)
+    throw new TokenStateError(
+      id,
+      `the token '${service}' (${id}) is a canary, which would be lost where it was planted`,
+      help,
+    )
   }
   if (token.disabled !== undefined) {
     throw new TokenStateError(id, `the token '${service}' (${id}) is disabled`, 'enable it first')

@@ -240,7 +240,8 @@ export class UsageAnalytics {
   async #read(query: AnalyticsQuery, each: (row: UsageRow) => void): Promise<Coverage> {
     const { token, tool } = query
     for (const [field, value] of Object.entries({ token, tool }))
-      if (value !== undefined && typeof value !== 'string') throw new InvalidInputError(field, 'must be a text', 'give its id or name')
+      if (value !== undefined && typeof value !== 'string')
+        throw new InvalidInputError(field, 'must be a text', 'give its id or name')
     const maxRows = count('maxRows', query.maxRows, 100_000, 1_000_000)
     const to = query.to === undefined ? this.#clock.now() + 1 : parseInstant('to', query.to)
     const from = query.from === undefined ? Math.max(0, to - DAY) : parseInstant('from', query.from)

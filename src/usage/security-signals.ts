@@ -1,5 +1,5 @@
-import { InvalidInputError } from '../kernel/errors.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
+import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { StaleRevisionError } from '../stores/errors.ts'
 import { RecentMap } from '../stores/recent-map.ts'
@@ -93,7 +93,11 @@ export class SecuritySignals {
       const per = parseDuration('usage.signals.failures.per', failures.per ?? '1m', { min: 1000 })
       const count = failures.count ?? 20
       if (!Number.isInteger(count) || count < 2)
-        throw new InvalidInputError('usage.signals.failures.count', 'must be a whole number from 2', 'leave it out for 20')
+        throw new InvalidInputError(
+          'usage.signals.failures.count',
+          'must be a whole number from 2',
+          'leave it out for 20',
+        )
       this.#failures = { count, per }
     }
     if (rate !== false) {

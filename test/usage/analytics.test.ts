@@ -69,7 +69,10 @@ describe('analytics', () => {
       [a.record.id, 4],
       ['', 1],
     ])
-    expect((await analytics.byToken({ by: 'errors', limit: 1 })).items[0]).toMatchObject({ token: a.record.id, errors: 2 })
+    expect((await analytics.byToken({ by: 'errors', limit: 1 })).items[0]).toMatchObject({
+      token: a.record.id,
+      errors: 2,
+    })
     expect((await analytics.byTool({ by: 'cost' })).items.map(({ tool, cost }) => [tool, cost])).toEqual([
       ['', 12],
       ['ping', 3],
@@ -79,7 +82,10 @@ describe('analytics', () => {
       [0, 5],
       [HOUR, 6],
     ])
-    expect(await analytics.overview({ tool: 'ping', from: START, to: START + 1 })).toMatchObject({ calls: 4, tokens: 1 })
+    expect(await analytics.overview({ tool: 'ping', from: START, to: START + 1 })).toMatchObject({
+      calls: 4,
+      tokens: 1,
+    })
     const empty = await analytics.overview({ from: START + DAY, to: START + 2 * DAY })
     expect(empty).toEqual({
       ...{ calls: 0, denied: 0, failures: 0, errors: 0, errorRate: 0, cost: 0, denials: {}, timed: 0, tokens: 0 },
@@ -95,7 +101,10 @@ describe('analytics', () => {
       ...{ token: `tok_${i % 2500}`, version: 1, hour: START + (i < 2500 ? 0 : HOUR), tool: '', outcome: 'ok' },
       ...{ calls: 1, cost: 1, failures: 0, durationMs: 0, lastAt: START },
     })
-    await proxy.addUsage('rows', Array.from({ length: 5000 }, (_, i) => row(i)))
+    await proxy.addUsage(
+      'rows',
+      Array.from({ length: 5000 }, (_, i) => row(i)),
+    )
     const range = { from: START, to: START + 2 * HOUR }
     calls.length = 0
     expect(await tokens.usage.analytics.overview(range)).toMatchObject({ calls: 5000, tokens: 2500, complete: true })
@@ -103,9 +112,15 @@ describe('analytics', () => {
     expect(await tokens.usage.analytics.overview({ ...range, maxRows: 2500 })).toMatchObject({
       ...{ calls: 2500, complete: false, reachedHour: START + HOUR },
     })
-    expect(await tokens.usage.analytics.overview({ ...range, maxRows: 5000 })).toMatchObject({ calls: 5000, complete: true })
+    expect(await tokens.usage.analytics.overview({ ...range, maxRows: 5000 })).toMatchObject({
+      calls: 5000,
+      complete: true,
+    })
     for (const maxRows of [1, 999, 1000, 1001])
-      expect(await tokens.usage.analytics.overview({ ...range, maxRows })).toMatchObject({ calls: maxRows, complete: false })
+      expect(await tokens.usage.analytics.overview({ ...range, maxRows })).toMatchObject({
+        calls: maxRows,
+        complete: false,
+      })
     await tokens.close()
   })
 

@@ -41,38 +41,46 @@ describe('the decisions', () => {
     expect(texts.map((ip) => networkOf(ip, 24, 48))).toEqual([
       ...['10.1.2.0/24', '10.1.2.0/24', '2001:db8:1::/48', '2001:db8:1::/48', 'fe80::/48', undefined, undefined],
     ])
-    expect([networkOf('10.1.2.3', 32, 64), networkOf('2001:db8:1:2:3:4:5:6', 32, 64)]).toEqual(['10.1.2.3', '2001:db8:1:2::/64'])
+    expect([networkOf('10.1.2.3', 32, 64), networkOf('2001:db8:1:2:3:4:5:6', 32, 64)]).toEqual([
+      '10.1.2.3',
+      '2001:db8:1:2::/64',
+    ])
     expect(networkOf('255.255.255.255', 0, 0)).toBe('0.0.0.0/0')
   })
 
   it('a rate is learnt for half an hour, then a sudden rise or drop is told', () => {
     const settings = { factor: 10, minimum: 60 }
-    const after = (...rates: number[]) => {
+    const changeAfter = (...rates: number[]) => {
       let state: RateState | undefined
       let change: ReturnType<typeof judgeRate>['change']
       for (const calls of rates) ({ state, change } = { change: undefined, ...judgeRate(state, calls, 1, settings) })
       return change
     }
     const usual = (calls: number, minutes = 30) => new Array<number>(minutes).fill(calls)
-    expect(after(...usual(10), 100)).toEqual({ direction: 'rise', calls: 100, usual: 10 })
-    expect(after(...usual(10), 99)).toBeUndefined()
-    expect(after(...usual(10, 29), 1000)).toBeUndefined()
-    expect(after(...usual(0), 59)).toBeUndefined()
-    expect(after(...usual(0), 60)).toEqual({ direction: 'rise', calls: 60, usual: 0 })
-    expect(after(...usual(100), 10)).toEqual({ direction: 'drop', calls: 10, usual: 100 })
-    expect(after(...usual(59), 0)).toBeUndefined()
+    expect(changeAfter(...usual(10), 100)).toEqual({ direction: 'rise', calls: 100, usual: 10 })
+    expect(changeAfter(...usual(10), 99)).toBeUndefined()
+    expect(changeAfter(...usual(10, 29), 1000)).toBeUndefined()
+    expect(changeAfter(...usual(0), 59)).toBeUndefined()
+    expect(changeAfter(...usual(0), 60)).toEqual({ direction: 'rise', calls: 60, usual: 0 })
+    expect(changeAfter(...usual(100), 10)).toEqual({ direction: 'drop', calls: 10, usual: 100 })
+    expect(changeAfter(...usual(59), 0)).toBeUndefined()
     // What goes on becomes the rule.
-    expect(after(...usual(10), ...usual(100, 120))).toBeUndefined()
+    expect(changeAfter(...usual(10), ...usual(100, 120))).toBeUndefined()
     // Several minutes at once count as their mean.
     expect(judgeRate({ mean: 10, minutes: 60 }, 500, 10, settings).change).toBeUndefined()
-    expect(judgeRate({ mean: 10, minutes: 60 }, 1000, 10, settings).change).toEqual({ direction: 'rise', calls: 100, usual: 10 })
+    expect(judgeRate({ mean: 10, minutes: 60 }, 1000, 10, settings).change).toEqual({
+      direction: 'rise',
+      calls: 100,
+      usual: 10,
+    })
   })
 
   it('the mean of a rate stays between the least and the most that was seen', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(1000), fc.integer({ min: 1, max: 600 })), { minLength: 1 }), (turns) => {
         let state: RateState | undefined
-        for (const [calls, minutes] of turns) state = judgeRate(state, calls * minutes, minutes, { factor: 2, minimum: 1 }).state
+        for (const [calls, minutes] of turns)
+          state = judgeRate(state, calls * minutes, minutes, { factor: 2, minimum: 1 }).state
         const rates = turns.map(([calls]) => calls)
         expect(state?.mean).toBeGreaterThanOrEqual(Math.min(...rates) - 1e-6)
         expect(state?.mean).toBeLessThanOrEqual(Math.max(...rates) + 1e-6)
@@ -82,7 +90,16 @@ describe('the decisions', () => {
 
   it('the first networks are learnt without a word, later ones are told, and 32 are kept', () => {
     const first = learnNetworks(undefined, ['a', 'b'], START)
-    expect(first).toEqual({ fresh: [], record: { networks: [{ network: 'a', at: START }, { network: 'b', at: START }], at: START } })
+    expect(first).toEqual({
+      fresh: [],
+      record: {
+        networks: [
+          { network: 'a', at: START },
+          { network: 'b', at: START },
+        ],
+        at: START,
+      },
+    })
     expect(learnNetworks(first.record, ['a'], START + DAY - 1)).toEqual({ fresh: [] })
     expect(learnNetworks(first.record, ['a'], START + DAY)).toMatchObject({ fresh: [], record: { at: START + DAY } })
     const many = Array.from({ length: 40 }, (_, i) => `n${i}`)
@@ -100,7 +117,14 @@ describe('bursts of failures', () => {
     expect(told(events)).toEqual([])
     // Another address of the same /64: the same guesser.
     for (let i = 0; i < 9; i++) await tokens.verify('guess-x-0123456789', { ip: '2001:db8::2' })
-    const burst = { name: 'security.failuresBurst', at: START, by: 'ip', ip: '2001:db8::/64', failures: 20, perMs: MINUTE }
+    const burst = {
+      name: 'security.failuresBurst',
+      at: START,
+      by: 'ip',
+      ip: '2001:db8::/64',
+      failures: 20,
+      perMs: MINUTE,
+    }
     expect(told(events)).toEqual([{ ...burst, code: 'unknown' }])
     for (let i = 0; i < 25; i++) await tokens.verify(token, { scopes: ['c:d'] })
     expect(told(events)).toHaveLength(2)
@@ -109,7 +133,9 @@ describe('bursts of failures', () => {
     for (let i = 0; i < 20; i++) await tokens.verify('guess-x-0123456789', { ip: '2001:db8::1' })
     expect(told(events)).toHaveLength(3)
     await tokens.tick()
-    expect((await tokens.usage.alerts.query()).items.map((alert) => alert.signal)).toEqual(new Array(3).fill('failuresBurst'))
+    expect((await tokens.usage.alerts.query()).items.map((alert) => alert.signal)).toEqual(
+      new Array(3).fill('failuresBurst'),
+    )
     const { items } = await tokens.usage.alerts.query({ token: record.id, signal: 'failuresBurst' })
     expect(items).toMatchObject([{ by: 'token', id: record.id, failures: 20 }])
     await tokens.close()
@@ -142,7 +168,9 @@ describe('bursts of failures', () => {
     await tokens.verify(token)
     expect(told(events)).toHaveLength(101)
     await tokens.usage.flush()
-    expect(events.events.filter(({ name }) => name === 'usage.dropped').map(({ payload }) => payload)).toMatchObject([{ alerts: 29_900 }])
+    expect(events.events.filter(({ name }) => name === 'usage.dropped').map(({ payload }) => payload)).toMatchObject([
+      { alerts: 29_900 },
+    ])
     expect(await tokens.usage.health()).toMatchObject({ status: 'degraded' })
     await tokens.close()
   })
@@ -154,7 +182,15 @@ describe('use of what must not be used', () => {
     const { token, record } = await tokens.generate({ service: 'A' })
     await tokens.rotate('A', { grace: 0 })
     for (let i = 0; i < 3; i++) await tokens.verify(token, { ip: '10.0.0.1', tool: 'ping', caller: 'eve' })
-    const use = { name: 'security.revokedUsed', id: record.id, service: 'A', version: 1, ip: '10.0.0.1', tool: 'ping', caller: 'eve' }
+    const use = {
+      name: 'security.revokedUsed',
+      id: record.id,
+      service: 'A',
+      version: 1,
+      ip: '10.0.0.1',
+      tool: 'ping',
+      caller: 'eve',
+    }
     expect(told(events)).toEqual([{ ...use, at: START, uses: 1 }])
     await clock.advance('61m')
     await tokens.verify(token)
@@ -168,12 +204,17 @@ describe('use of what must not be used', () => {
     expect(record).toMatchObject({ canary: true, status: 'active' })
     const plain = (answer: unknown) => JSON.parse(JSON.stringify(answer))
     const context = { ip: '10.0.0.1', scopes: ['a:b'], explain: true }
-    const unknown = await tokens.verify(token.replace(/.$/, (c) => (c === 'a' ? 'b' : 'a')), context)
+    const unknown = await tokens.verify(
+      token.replace(/.$/, (c) => (c === 'a' ? 'b' : 'a')),
+      context,
+    )
     expect(unknown).toMatchObject({ ok: false, code: 'unknown', status: 401 })
     const answer = await tokens.verify(token, context)
     expect(plain(answer)).toEqual(plain(unknown))
     expect(plain(await tokens.verify(token, context))).toEqual(plain(unknown))
-    expect(told(events)).toMatchObject([{ name: 'security.canaryUsed', id: record.id, service: 'TRAP', ip: '10.0.0.1', uses: 1 }])
+    expect(told(events)).toMatchObject([
+      { name: 'security.canaryUsed', id: record.id, service: 'TRAP', ip: '10.0.0.1', uses: 1 },
+    ])
     await tokens.usage.flush()
     // Nor do counters and the request log say which it was.
     expect(await tokens.usage.query({ token: record.id })).toEqual([])
