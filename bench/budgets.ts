@@ -10,6 +10,7 @@ export const SECTIONS = [
   'redis',
   'rules',
   'bulk',
+  'journal',
   'backup',
   'middleware',
   'imports',
@@ -285,6 +286,20 @@ export const CASES: readonly Case[] = [
     budget: { atMost: 0.5 },
   },
   { id: 'rules.run', section: 'rules', what: 'rules, 1,000,000, claim, run and ending of a slot', unit: 'H' },
+  {
+    id: 'journal.append',
+    section: 'journal',
+    what: 'journal: a durable commit over the same without an entry',
+    unit: 'x',
+    budget: { atMost: 1.15 },
+  },
+  {
+    id: 'journal.verify.rss',
+    section: 'journal',
+    what: 'journal: verify() of 1,000,000 entries, memory of the process',
+    unit: 'MB',
+    budget: { atMost: 100 },
+  },
   {
     id: 'bulk.speed',
     section: 'bulk',

@@ -4,6 +4,7 @@ import { bulkSection } from './bulk.ts'
 import { fileStoreSection } from './file-store.ts'
 import { generateSection } from './generate.ts'
 import { importsSection } from './imports.ts'
+import { journalSection } from './journal.ts'
 import { limiterSection } from './limiter.ts'
 import { memorySection } from './memory.ts'
 import { middlewareSection } from './middleware.ts'
@@ -25,6 +26,7 @@ const RUNNERS: { readonly [section in Section]: (report: Report, skip: Skip) => 
   redis: redisSection,
   rules: rulesSection,
   bulk: bulkSection,
+  journal: journalSection,
   backup: backupSection,
   middleware: middlewareSection,
   imports: importsSection,

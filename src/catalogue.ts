@@ -1,3 +1,5 @@
+import type { ApprovalErrorCode } from './access/approval-errors.ts'
+import type { ApprovalEvents } from './access/approval-events.ts'
 import type { LimiterErrorCode } from './access/limiter-error.ts'
 import type { AutomationErrorCode } from './automation/errors.ts'
 import type { AutomationEvents } from './automation/events.ts'
@@ -37,7 +39,8 @@ export interface TokenEvents
     OutboxEvents,
     JournalEvents,
     LeakEvents,
-    BackupEvents {
+    BackupEvents,
+    ApprovalEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -51,6 +54,7 @@ export type ErrorCode =
   | IssuingErrorCode
   | RotationErrorCode
   | LimiterErrorCode
+  | ApprovalErrorCode
   | AutomationErrorCode
   | JournalErrorCode
   | ArchiveErrorCode

@@ -11,6 +11,31 @@
  * ```
  * @packageDocumentation
  */
+export {
+  type ApprovalErrorCode,
+  ApprovalNotFoundError,
+  ApprovalStateError,
+  SelfApprovalError,
+} from './access/approval-errors.ts'
+export type {
+  ApprovalConsumedEvent,
+  ApprovalDecidedEvent,
+  ApprovalEvent,
+  ApprovalEvents,
+  ApprovalRequestedEvent,
+} from './access/approval-events.ts'
+export {
+  type ApprovalDecision,
+  ApprovalGate,
+  type ApprovalGateOptions,
+  type ApprovalSettings,
+  type ApprovalView,
+} from './access/approval-gate.ts'
+export type { ApprovalPolicyInput } from './access/approval-policy.ts'
+export type { ApprovalRecord, ApprovalStatus } from './access/approval-record.ts'
+export type { ApprovalRequest } from './access/approval-request.ts'
+export { hostOperationsCatalog } from './access/host-operations.ts'
+export type { PrivilegeReport } from './access/least-privilege.ts'
 export type { LimitSlot } from './access/limit-slot.ts'
 export { type LimiterErrorCode, LimiterUnavailableError } from './access/limiter-error.ts'
 export type { LimiterFailMode } from './access/limits.ts'
@@ -18,6 +43,15 @@ export { LocalRateLimiter, type LocalRateLimiterOptions } from './access/local-r
 export type { PolicyInput, QuotaInput } from './access/policy-input.ts'
 export type { LimitMemo, RateLimiter, Reservation } from './access/rate-limiter.ts'
 export type { RateLimitOptions } from './access/rate-limits.ts'
+export {
+  type Authorization,
+  DEFAULT_MAX_TTL,
+  type Grant,
+  type MaxTtl,
+  type Operation,
+  ScopeAuthorizer,
+  type ScopeAuthorizerOptions,
+} from './access/scope-authorizer.ts'
 export {
   defineScopes,
   type ScopeCatalog,
@@ -171,6 +205,7 @@ export {
 export { KeyManager, type KeyStatus, type KeyUse, type RekeyReport } from './issuing/key-manager.ts'
 export type { TokenRef } from './issuing/lookup.ts'
 export {
+  type IdentifiedToken,
   type ListInput,
   Registry,
   type RevokeOptions,
@@ -234,6 +269,18 @@ export {
   type WebhookKey,
   type WebhookVerification,
 } from './kernel/signed-webhook.ts'
+export { type LeakErrorCode, NoFormatsError } from './leaks/errors.ts'
+export type { LeakEvents, ReportFailedEvent } from './leaks/events.ts'
+export type { FetchKeys } from './leaks/github-keys.ts'
+export type { GithubAnswer, GithubRequest, LeakFinding, LeakResponse } from './leaks/github-webhook.ts'
+export {
+  type GithubHandlerOptions,
+  LeakKit,
+  type LeakKitOptions,
+  type ScanFinding,
+  type ScanSource,
+} from './leaks/leak-kit.ts'
+export type { FoundToken, TokenLookup, TokenRevoker } from './leaks/token-lookup.ts'
 export type { BulkItem, BulkReport, BulkRotated, BulkRotateOptions } from './rotation/bulk-rotation.ts'
 export type { BulkSelection } from './rotation/bulk-selection.ts'
 export {
@@ -348,8 +395,39 @@ export {
   type VerifyContext,
 } from './tokens/verification.ts'
 export type { VersionState } from './tokens/versions.ts'
-export { type TickReport, Tokenwright, type TokenwrightOptions } from './tokenwright.ts'
+export { Tokenwright } from './tokenwright.ts'
+export type { TickReport, TokenwrightOptions } from './tokenwright-options.ts'
+export type {
+  Alert,
+  CanaryUsedEvent,
+  FailuresBurstEvent,
+  ForbiddenUse,
+  LeakedEvent,
+  NewNetworkUsedEvent,
+  RateChangedEvent,
+  RevokedUsedEvent,
+  SecurityEvents,
+  Signal,
+  Signals,
+} from './usage/alert.ts'
+export {
+  type AnalyticsQuery,
+  type Coverage,
+  type HourUsage,
+  type LastUse,
+  type RankedQuery,
+  type Talker,
+  type TalkersQuery,
+  type TokenUsage,
+  type ToolUsage,
+  UsageAnalytics,
+  type UsageList,
+  type UsageOverview,
+} from './usage/analytics.ts'
 export type { RequestEntry, RequestQuery } from './usage/request-log.ts'
+export { type AlertQuery, type AlertSettings, SecurityAlerts } from './usage/security-alerts.ts'
+export type { SignalSettings } from './usage/security-signals.ts'
+export type { UsageSummary } from './usage/usage-sum.ts'
 export {
   type CallOutcome,
   type UsageDroppedEvent,

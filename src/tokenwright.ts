@@ -1,25 +1,20 @@
+import { ApprovalGate } from './access/approval-gate.ts'
+import { approvalKind } from './access/approval-record.ts'
 import type { RateLimiter } from './access/rate-limiter.ts'
-import { catalogOf, type ScopeCatalog, type ScopeCatalogOptions } from './access/scope-catalog.ts'
+import { ScopeAuthorizer } from './access/scope-authorizer.ts'
+import { defineScopes } from './access/scope-catalog.ts'
 import { RULE_KINDS } from './automation/archived-kinds.ts'
 import { ruleKind } from './automation/rule.ts'
-import { RuleEngine, type RuleEngineSettings } from './automation/rule-engine.ts'
-import type { CheckReport } from './automation/rule-runner.ts'
+import { RuleEngine } from './automation/rule-engine.ts'
 import { Scheduler } from './automation/scheduler.ts'
 import { CORE_KINDS } from './backup/archived-kind.ts'
-import type { BackupSettings } from './backup/backup-options.ts'
 import { Backups } from './backup/backups.ts'
 import type { TokenEvents } from './catalogue.ts'
-import { Outbox, type OutboxReport, type OutboxSettings } from './events/outbox.ts'
-import { checkSubscribers, type Subscriber } from './events/subscribers.ts'
+import { Outbox } from './events/outbox.ts'
+import { checkSubscribers } from './events/subscribers.ts'
 import type { CleanupOptions, CleanupReport } from './issuing/cleanup.ts'
 import { ExpiryWarnings } from './issuing/expiry-warnings.ts'
-import {
-  type GenerateDefaults,
-  type Generated,
-  type GenerateInput,
-  Generator,
-  type ImportInput,
-} from './issuing/generator.ts'
+import { type Generated, type GenerateInput, Generator, type ImportInput } from './issuing/generator.ts'
 import { KeyManager } from './issuing/key-manager.ts'
 import type { TokenRef } from './issuing/lookup.ts'
 import {
@@ -29,108 +24,34 @@ import {
   type RevokeTarget,
   type UpdateInput,
 } from './issuing/registry.ts'
-import { TokenAgeHealth, type TokenAgesSettings } from './issuing/token-age-health.ts'
-import { type FailMode, Verifier } from './issuing/verifier.ts'
-import { AuditLog, type AuditSettings } from './journal/audit-log.ts'
+import { TokenAgeHealth } from './issuing/token-age-health.ts'
+import { Verifier } from './issuing/verifier.ts'
+import { AuditLog } from './journal/audit-log.ts'
 import { journalBaseKind } from './journal/journal-base.ts'
 import type { Clock } from './kernel/clock.ts'
-import { type Duration, parseDuration } from './kernel/duration.ts'
+import { parseDuration } from './kernel/duration.ts'
 import { Emitter } from './kernel/emitter.ts'
 import { codeOf } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
 import { type Health, type HealthSource, HealthSources } from './kernel/health.ts'
-import type { Random } from './kernel/random.ts'
 import { LeakKit } from './leaks/leak-kit.ts'
 import { ROTATION_KINDS } from './rotation/archived-kinds.ts'
 import type { RotateOptions } from './rotation/rotate-options.ts'
-import type { RotationTick } from './rotation/rotation-turn.ts'
 import { type Rotated, type RotatedAgain, Rotator } from './rotation/rotator.ts'
-import type { RotationSettings } from './rotation/settings.ts'
-import type { ChangeChannel } from './stores/change-channel.ts'
 import { ClockSkew } from './stores/clock-skew.ts'
 import type { Attribution } from './stores/commit.ts'
 import { Foundation } from './stores/foundation.ts'
-import type { Page, TokenStore } from './stores/token-store.ts'
-import type { FormatInput } from './tokens/format.ts'
-import type { KeyInput, KeyRing } from './tokens/key-ring.ts'
+import type { Page } from './stores/token-store.ts'
 import { KnownFormats } from './tokens/known-formats.ts'
 import { RETIRED_RETENTION, tokenKind } from './tokens/record.ts'
 import type { TokenView } from './tokens/token-view.ts'
 import type { Verification, VerifyContext } from './tokens/verification.ts'
-import { type UsageOptions, UsageTracker } from './usage/usage-tracker.ts'
+import { OPTIONS, type TickReport, type TokenwrightOptions } from './tokenwright-options.ts'
+import { UsageTracker } from './usage/usage-tracker.ts'
 
-/** What a {@link Tokenwright} is made from. Only `store` and `keys` have no default. */
-export interface TokenwrightOptions {
-  /** Where the records are. */
-  readonly store: TokenStore
-  /** A secret of at least 32 bytes (`generateSecret()` makes one), several keys with the active one first, or a ring. */
-  readonly keys: string | readonly KeyInput[] | KeyRing
-  /** Default: the system's. */
-  readonly clock?: Clock | undefined
-  /** Default: the system's. */
-  readonly random?: Random | undefined
-  /** Default: an emitter of its own. */
-  readonly events?: Emitter<TokenEvents> | undefined
-  /** The known scopes with their risk and tools; with it, unknown scopes are refused. */
-  readonly scopes?: ScopeCatalog | ScopeCatalogOptions | undefined
-  /** Forms with a prefix all of whose tokens carry a checksum: a typo is refused without a look-up. */
-  readonly formats?: readonly FormatInput[] | undefined
-  /** What new tokens get where the caller doesn't say. */
-  readonly defaults?: GenerateDefaults | undefined
-  /** Limits shared with other processes. Default: this process's own. */
-  readonly limiter?: RateLimiter | undefined
-  /** What to do when the store, the limiter or the request log doesn't answer. */
-  readonly failMode?: FailMode | undefined
-  /** What of the calls is written down. */
-  readonly usage?: UsageOptions | undefined
-  /** Where archives are kept, how many, and what else they hold. */
-  readonly backups?: BackupSettings | undefined
-  /** How long ended tokens stay before `tick()` removes them. Default 30 d; `false` = never by itself. */
-  readonly retention?: Duration | false | undefined
-  /** From when on `health()` counts a token as old, expiring or unused. */
-  readonly ages?: TokenAgesSettings | undefined
-  /** How rules are run on this instance. */
-  readonly rules?: RuleEngineSettings | undefined
-  /** How often the scheduler ticks. Default 5 s. */
-  readonly tickInterval?: Duration | undefined
-  /** How many proved strings are remembered, by their SHA-256. Default 65,536. */
-  readonly cacheSize?: number | undefined
-  /** On a store that is elsewhere: how old may be what was read of a token; 0 = every check reads. Default 5 s. */
-  readonly maxStaleness?: Duration | undefined
-  /** On a store that is elsewhere: tells of changes among processes. */
-  readonly channel?: ChangeChannel | undefined
-  /** What is done when tokens get new versions: hooks, time limits, patience. */
-  readonly rotation?: RotationSettings | undefined
-  /** Checkpoints of the journal, and how long it is kept. */
-  readonly audit?: AuditSettings | undefined
-  /** Durable subscribers, who get every event at least once. Give every instance on a store the same. Default none. */
-  readonly onEvent?: readonly Subscriber[] | undefined
-  /** How events are handed to durable subscribers. */
-  readonly outbox?: OutboxSettings | undefined
-}
-
-/** What one turn of {@link Tokenwright.tick} did. */
-export interface TickReport {
-  /** Expiry warnings sent. */
-  readonly warned: number
-  /** What was done for rotations; absent when that part failed. */
-  readonly rotations?: RotationTick
-  /** What became of events for durable subscribers; absent when that part failed. */
-  readonly outbox?: OutboxReport
-  /** What was removed and put away; absent when it wasn't due. */
-  readonly cleanup?: CleanupReport
-  /** What rules were run; absent when that failed, or isn't waited for. */
-  readonly rules?: CheckReport
-}
-
-const OPTIONS: readonly string[] = [
-  ...['store', 'keys', 'clock', 'random', 'events', 'scopes', 'formats', 'defaults', 'limiter', 'failMode', 'usage'],
-  ...['retention', 'ages', 'rules', 'tickInterval', 'cacheSize', 'maxStaleness', 'channel', 'rotation', 'audit'],
-  ...['onEvent', 'outbox', 'backups'],
-]
 const CLEANUP_EVERY = 3_600_000
 /** The kinds whose every change is journaled. */
-const JOURNALED = [tokenKind, journalBaseKind, ruleKind]
+const JOURNALED = [tokenKind, approvalKind, journalBaseKind, ruleKind]
 
 /**
  * The front door: makes the services, wires them together, and has a short cut to each of the usual calls.
@@ -158,6 +79,9 @@ export class Tokenwright {
   readonly backups: Backups
   readonly scheduler: Scheduler
   readonly outbox: Outbox
+  readonly approvals: ApprovalGate
+  /** Decides what scopes allow, by the catalogue; absent without `scopes`. */
+  readonly authorizer: ScopeAuthorizer | undefined
   readonly audit: AuditLog
   readonly #base: Foundation<TokenEvents>
   readonly #warnings: ExpiryWarnings
@@ -184,7 +108,12 @@ export class Tokenwright {
     this.#base = base
     this.clock = base.clock
     const { store, clock, random, events } = base
-    const scopes = catalogOf(options.scopes)
+    const scopes =
+      options.scopes === undefined
+        ? undefined
+        : 'expand' in options.scopes
+          ? options.scopes
+          : defineScopes(options.scopes)
     const formats = new KnownFormats(options.formats)
     const shared = { foundation: base, scopes, formats, defaults: options.defaults }
     this.usage = new UsageTracker({ ...options.usage, store, clock, random, events })
@@ -194,7 +123,12 @@ export class Tokenwright {
     this.leaks = new LeakKit({ formats, lookup: registry, revoker: registry, alerts: usage.alerts, events, clock })
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
     this.#limiter = limiter
-    this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, maxStaleness, channel })
+    this.approvals = new ApprovalGate({ foundation: base, approvals: options.approvals })
+    const policy = options.approvals === undefined ? { from: 'never' as const } : options.approvals.policy
+    this.authorizer = scopes && new ScopeAuthorizer({ catalog: scopes, maxTtl: options.maxTtl, approvals: policy })
+    const approvals = options.approvals && this.approvals
+    const remote = { maxStaleness, channel }
+    this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, ...remote, approvals })
     // Another instance's counts are in the store after a flush or two.
     const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
     this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })
@@ -376,6 +310,7 @@ export class Tokenwright {
     this.#sealing = ((await this.#part('journal', now, () => this.audit.tick(now))) ?? 0) > 0
     const warned = (await this.#part('expiry warnings', now, () => this.#warnings.tick(now))) ?? 0
     const rotations = await this.#part('rotations', now, () => this.rotator.tick())
+    await this.#part('approvals', now, () => this.approvals.tick(now))
     const cleanup = await this.#cleanup(now)
     const outbox = await this.#part('outbox', now, () => this.outbox.tick(now))
     return { warned, ...(rotations && { rotations }), ...(cleanup && { cleanup }), ...(outbox && { outbox }) }

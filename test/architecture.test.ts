@@ -14,6 +14,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['automation'],
   ['vault', 'cloudflare'],
   ['catalogue.ts'],
+  ['tokenwright-options.ts'],
   ['http', 'tokenwright.ts'],
   ['index.ts', 'express', 'fastify'],
 ]
@@ -25,6 +26,7 @@ const TYPES_ONLY: { readonly [room: string]: (of: string) => boolean } = {
   // http takes its services structurally.
   http: (of) => of !== 'kernel' && of !== 'tokens',
   'catalogue.ts': () => true,
+  'tokenwright-options.ts': () => true,
 }
 
 const HARD_LINES = 400

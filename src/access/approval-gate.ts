@@ -199,6 +199,27 @@ export class ApprovalGate {
   }
 
   /**
+   * The request for a call, as a refusal gives it; `undefined` for arguments that nobody can approve, because they can't be
+   * told apart for sure.
+   *
+   * @internal for the verifier
+   */
+  requestFor(
+    token: { readonly id: string; readonly service: string; readonly owner: string | undefined },
+    call: { readonly tool?: string | undefined; readonly args?: { readonly [name: string]: unknown } | undefined },
+    risk: string | undefined,
+  ): ApprovalRequest | undefined {
+    const { id, service, owner } = token
+    const asked = { token: id, service, tool: call.tool, args: call.args ?? {}, risk: risk ?? 'critical' }
+    try {
+      return parseRequest(owner === undefined ? asked : { ...asked, owner })
+    } catch {
+      // What a client sends can't be an exception of ours.
+      return undefined
+    }
+  }
+
+  /**
    * Whether an approval is good for a call, without using it.
    *
    * @returns the record to be used, or why it is no good

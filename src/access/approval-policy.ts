@@ -4,8 +4,8 @@ import { atLeast, RISKS, type Risk } from '../tokens/risk.ts'
 
 /** Which calls need an approval. */
 export interface ApprovalPolicyInput {
-  /** Tools of this risk or a higher one. Default `critical`. */
-  readonly from?: Risk | undefined
+  /** Tools of this risk or a higher one; `never` = only those named. Default `critical`. */
+  readonly from?: Risk | 'never' | undefined
   /** These tools too, whatever their risk. */
   readonly tools?: readonly string[] | undefined
   /**
@@ -32,7 +32,7 @@ export function approvalPolicy(input: ApprovalPolicyInput = {}): ApprovalPolicy 
   checkFields('approvals.policy', input, ['from', 'tools', 'autoApprove'])
   const { from = 'critical', tools = [], autoApprove } = input
   for (const [name, risk] of Object.entries({ from, autoApprove })) {
-    if (risk === undefined || RISKS.includes(risk)) continue
+    if (risk === undefined || RISKS.includes(risk as Risk) || (name === 'from' && risk === 'never')) continue
     throw new InvalidInputError(`approvals.policy.${name}`, 'is not a risk', `use ${RISKS.join(', ')}`)
   }
   if (!Array.isArray(tools) || !tools.every((tool) => typeof tool === 'string')) {
@@ -40,7 +40,7 @@ export function approvalPolicy(input: ApprovalPolicyInput = {}): ApprovalPolicy 
   }
   const named = new Set(tools)
   return {
-    needs: (tool, risk) => named.has(tool) || (risk !== undefined && atLeast(risk, from)),
+    needs: (tool, risk) => named.has(tool) || (risk !== undefined && from !== 'never' && atLeast(risk, from)),
     isAutomatic: (risk) => autoApprove !== undefined && atLeast(autoApprove, risk),
   }
 }

@@ -18,7 +18,7 @@ export interface ApprovalRecord {
   readonly risk: Risk
   /** HMAC-SHA256 of token, tool and canonical arguments under the approval subkey, base64url: an approval is for this very call. */
   readonly digest: string
-  /** As it was left: see {@link statusAt} for what time has made of it. */
+  /** As it was left; what has run out since is `expired`. */
   readonly status: ApprovalStatus
   readonly requestedAt: number
   /** Nothing can be decided or used from then on, epoch ms. */

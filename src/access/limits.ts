@@ -47,6 +47,13 @@ export interface LimitsOptions {
 /** Where the rate limits of a call were taken from, and so where they go back to. */
 type Taken = 'nowhere' | 'local' | Reservation
 
+/** What one call took, for {@link Limits.giveBack}. */
+export interface Taking {
+  rate: Taken
+  /** The window that the units of the quota are of; absent = none were taken. */
+  window: number | undefined
+}
+
 const UNAVAILABLE: LimitRefusal = Object.freeze({ code: 'unavailable' })
 
 /** Rate limits and quota of a token, reserved all together or not at all. */
@@ -75,18 +82,33 @@ export class Limits {
    * Takes `cost` units from every rate limit and from the quota, or from none. A value, unless a shared limiter or a
    * new quota block has to be asked.
    *
+   * @param taking - filled with what was taken, where that may have to be given back
    * @returns `undefined` when the call may pass
    */
-  reserve(memo: TokenLimits, token: TokenRecord, cost: number, now: number): MaybePromise<LimitRefusal | undefined> {
+  reserve(
+    memo: TokenLimits,
+    token: TokenRecord,
+    cost: number,
+    now: number,
+    taking?: Taking,
+  ): MaybePromise<LimitRefusal | undefined> {
     const { rateLimits, quota } = token.policy
     if (rateLimits !== undefined) {
-      if (this.#shared !== undefined) return this.#reserveShared(this.#shared, memo, token, rateLimits, cost, now)
+      if (this.#shared !== undefined)
+        return this.#reserveShared(this.#shared, memo, token, rateLimits, cost, now, taking)
       const refusal = this.#askLocal(memo, token.id, rateLimits, cost, now, true)
       if (refusal !== undefined) return refusal
+      if (taking !== undefined) taking.rate = 'local'
     }
     return quota === undefined
       ? undefined
-      : this.#reserveQuota(memo, token, cost, now, rateLimits === undefined ? 'nowhere' : 'local')
+      : this.#reserveQuota(memo, token, cost, now, rateLimits === undefined ? 'nowhere' : 'local', taking)
+  }
+
+  /** Gives back what a call took that was refused after all. */
+  giveBack(memo: TokenLimits, token: TokenRecord, cost: number, { rate, window }: Taking): void {
+    this.#giveBack(memo, token, cost, rate)
+    if (window !== undefined) this.#quotas.giveBack(this.#quotaSlot(memo, token), cost, window)
   }
 
   /** What is left of everything, as far as is known here. */
@@ -116,12 +138,15 @@ export class Limits {
     limits: readonly RateLimit[],
     cost: number,
     now: number,
+    taking: Taking | undefined,
   ): Promise<LimitRefusal | undefined> {
     const { quota } = token.policy
     const ask = (take: boolean) => this.#askShared(limiter, memo, token.id, limits, cost, take)
     if (quota === undefined) {
       const answer = await ask(true)
-      return isRefusal(answer) ? answer : undefined
+      if (isRefusal(answer)) return answer
+      if (taking !== undefined) taking.rate = answer
+      return undefined
     }
     const slot = this.#quotaSlot(memo, token)
     const held = this.#quotas.reserveHeld(slot, quota, cost, now)
@@ -134,7 +159,10 @@ export class Limits {
       if (held !== 'fetch') this.#quotas.giveBack(slot, cost, held)
       return taken
     }
-    return held === 'fetch' ? this.#reserveQuota(memo, token, cost, this.#clock.now(), taken) : undefined
+    if (taking !== undefined) taking.rate = taken
+    if (held === 'fetch') return this.#reserveQuota(memo, token, cost, this.#clock.now(), taken, taking)
+    if (taking !== undefined) taking.window = held
+    return undefined
   }
 
   /** The shared limiter's word, or what the fail mode says instead. */
@@ -181,18 +209,20 @@ export class Limits {
     cost: number,
     now: number,
     taken: Taken,
+    taking: Taking | undefined,
   ): MaybePromise<LimitRefusal | undefined> {
     const reserved = this.#quotas.reserve(this.#quotaSlot(memo, token), token.policy.quota as Quota, cost, now)
-    if (typeof reserved === 'number') return undefined
-    if (reserved === undefined) return this.#refuseQuota(memo, token, cost, taken)
-    return reserved.then(
-      (window) => (window === undefined ? this.#refuseQuota(memo, token, cost, taken) : undefined),
-      (error: unknown) => {
-        this.#giveBack(memo, token, cost, taken)
-        this.#onStoreFailure(error)
-        return UNAVAILABLE
-      },
-    )
+    const conclude = (window: number | undefined): LimitRefusal | undefined => {
+      if (window === undefined) return this.#refuseQuota(memo, token, cost, taken)
+      if (taking !== undefined) taking.window = window
+      return undefined
+    }
+    if (!(reserved instanceof Promise)) return conclude(reserved)
+    return reserved.then(conclude, (error: unknown) => {
+      this.#giveBack(memo, token, cost, taken)
+      this.#onStoreFailure(error)
+      return UNAVAILABLE
+    })
   }
 
   #refuseQuota(memo: TokenLimits, token: TokenRecord, cost: number, taken: Taken): LimitRefusal {

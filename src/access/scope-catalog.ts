@@ -61,11 +61,6 @@ const META = /^[a-z0-9][a-z0-9_.-]{0,63}$/
 const MAX_DEFINED = 2000
 const NO_SCOPES: readonly string[] = Object.freeze([])
 
-/** The catalogue that a host gave, or that is made of what it gave. */
-export function catalogOf(given: ScopeCatalog | ScopeCatalogOptions | undefined): ScopeCatalog | undefined {
-  return given === undefined || 'expand' in given ? given : defineScopes(given)
-}
-
 /**
  * Defines the scopes of a host. Mistakes in it are found here: unknown names, unknown risks, and circles.
  *

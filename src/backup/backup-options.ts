@@ -32,7 +32,7 @@ export interface BackupSettings {
 /** What {@link Backups} is made from. */
 export type BackupsOptions = FoundationSource<BackupEvents> &
   BackupSettings & {
-    /** The kinds that are archived. Default: tokens, what is known of their use, and their quotas. */
+    /** The kinds that are archived. Default: tokens, what is known of their use, their quotas, and approvals. */
     readonly kinds?: readonly ArchivedKind[] | undefined
   }
 

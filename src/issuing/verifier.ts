@@ -1,6 +1,7 @@
+import type { ApprovalGate } from '../access/approval-gate.ts'
 import { explain, firstRefusal, missingScopes } from '../access/checks.ts'
 import { checkContext } from '../access/context.ts'
-import { type LimiterFailMode, type LimitRefusal, Limits } from '../access/limits.ts'
+import { type LimiterFailMode, type LimitRefusal, Limits, type Taking } from '../access/limits.ts'
 import type { RateLimiter } from '../access/rate-limiter.ts'
 import type { ScopeCatalog } from '../access/scope-catalog.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
@@ -13,6 +14,7 @@ import { KeyInUseError, KeyRingMismatchError } from '../stores/key-check.ts'
 import { callFacts, type DenialDetails, DeniedAnswer, VerifiedAnswer } from '../tokens/answer.ts'
 import { KnownFormats } from '../tokens/known-formats.ts'
 import { RETIRED_RETENTION } from '../tokens/record.ts'
+import type { Risk } from '../tokens/risk.ts'
 import type { DenialCode, Verification, VerifyContext } from '../tokens/verification.ts'
 import type { UsageTracker } from '../usage/usage-tracker.ts'
 import { AddedDigests } from './added-digests.ts'
@@ -53,6 +55,8 @@ export interface VerifierSettings {
   readonly maxStaleness?: Duration | undefined
   /** On a store without cells: tells of changes among processes, where the store's own `watch` doesn't. */
   readonly channel?: ChangeChannel | undefined
+  /** Approves calls of risky tools, by the catalogue's risks; without it none needs an approval. */
+  readonly approvals?: ApprovalGate | undefined
 }
 
 /** What a {@link Verifier} is made from. */
@@ -85,6 +89,7 @@ export class Verifier {
   readonly #limits: Limits
   readonly #prover: Prover
   readonly #logClosed: boolean
+  readonly #approvals: ApprovalGate | undefined
 
   /**
    * @param options - store, keys and, if wanted, scopes, formats, limiter, usage and fail modes
@@ -95,6 +100,7 @@ export class Verifier {
     this.#base = base
     this.#catalog = options.scopes
     this.#usage = options.usage
+    this.#approvals = options.approvals
     checkFields('failMode', options.failMode ?? {}, ['store', 'staleIfError', 'limiter', 'requestLog'])
     const {
       store = 'closed',
@@ -211,6 +217,13 @@ export class Verifier {
       return this.#deny('unavailable', proof, context, now, TRY_AGAIN, risk)
     }
     const cost = context.cost ?? 1
+    if (
+      this.#approvals !== undefined &&
+      context.tool !== undefined &&
+      this.#approvals.policy.needs(context.tool, risk)
+    ) {
+      return this.#judgeApproval(this.#approvals, proof, context, now, cost, risk)
+    }
     if (policy.policy.rateLimits !== undefined || policy.policy.quota !== undefined) {
       const limited = this.#limits.reserve(proof.memo, token, cost, now)
       if (limited instanceof Promise)
@@ -225,6 +238,39 @@ export class Verifier {
     const { revoked, disabled } = proof.stored.value
     if (revoked === undefined && disabled === undefined) this.#usage?.alerts.raiseUse('canaryUsed', proof, context, now)
     return this.#deny('unknown', undefined, context, now)
+  }
+
+  /** The approval is looked at first, then the limits are reserved, then it is used: by one call only, whoever races. */
+  async #judgeApproval(
+    approvals: ApprovalGate,
+    proof: Proof,
+    context: VerifyContext,
+    now: number,
+    cost: number,
+    risk: Risk | undefined,
+  ): Promise<Verification> {
+    const { id, service, about } = proof.stored.value
+    const call = approvals.requestFor({ id, service, owner: about?.owner }, context, risk)
+    const refuse = (): Verification =>
+      this.#deny('approval_required', proof, context, now, call && { approvalRequest: { ...call } }, risk)
+    if (context.approval === undefined || call === undefined) return refuse()
+    try {
+      const found = await approvals.peek(context.approval, call)
+      if (typeof found === 'string') return refuse()
+      const taking: Taking = { rate: 'nowhere', window: undefined }
+      const limited = await this.#limits.reserve(proof.memo, proof.stored.value, cost, now, taking)
+      if (limited !== undefined) return this.#conclude(proof, context, now, cost, limited, risk)
+      const used = await approvals.consume(found).catch((error: unknown) => {
+        this.#limits.giveBack(proof.memo, proof.stored.value, cost, taking)
+        throw error
+      })
+      if (used) return this.#conclude(proof, context, now, cost, undefined, risk)
+      this.#limits.giveBack(proof.memo, proof.stored.value, cost, taking)
+      return refuse()
+    } catch (error) {
+      this.#base.events.emit('store.failed', { code: codeOf(error), stale: false, at: now })
+      return this.#deny('unavailable', proof, context, now, TRY_AGAIN, risk)
+    }
   }
 
   #conclude(
@@ -307,7 +353,7 @@ export class Verifier {
     if (facts !== undefined) this.#usage?.log(facts)
   }
 
-  #riskOf(context: VerifyContext): string | undefined {
+  #riskOf(context: VerifyContext): Risk | undefined {
     return this.#catalog === undefined || context.tool === undefined
       ? undefined
       : this.#catalog.riskOfTool(context.tool)

@@ -19,7 +19,8 @@ function ruleId(format: TokenFormat, formats: readonly TokenFormat[]): string {
       .replace(/^-+|-+$/g, '')
   const id = plain(format.prefix)
   const alike = formats.filter(({ prefix }) => plain(prefix) === id)
-  return alike.length === 1 && id !== '' ? `tokenwright-${id}` : `tokenwright-${id}-${formats.indexOf(format) + 1}`
+  const number = alike.length === 1 && id !== '' ? [] : [formats.indexOf(format) + 1]
+  return ['tokenwright', id, ...number].filter((part) => part !== '').join('-')
 }
 
 /**

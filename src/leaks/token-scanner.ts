@@ -27,7 +27,7 @@ const NEWLINE = 10
 /**
  * Finds tokens of listed formats in a stream of bytes, wherever its chunks end. Holds 64 kB and the length of the longest
  * token. Every place where a prefix stands is looked at once, for as many bytes as a token of it has: so linear, whatever the
- * input. What goes before and behind a token doesn't matter, and one that begins within another is found as well.
+ * input; slowest where one prefix follows another. What goes before and behind a token doesn't matter, and one that begins within another is found as well.
  */
 export class TokenScanner {
   readonly #sought: readonly Sought[]

@@ -2,12 +2,13 @@ import { describe, expect, it } from 'vitest'
 import type { ApprovalEvents } from '../../src/access/approval-events.ts'
 import { ApprovalGate, type ApprovalSettings } from '../../src/access/approval-gate.ts'
 import { approvalKind } from '../../src/access/approval-record.ts'
+import { hostOperationsCatalog } from '../../src/access/host-operations.ts'
 import { generateSecret, MemoryTokenStore } from '../../src/index.ts'
 import { Emitter } from '../../src/kernel/emitter.ts'
 import { InvalidInputError } from '../../src/kernel/errors.ts'
 import { signWebhook } from '../../src/kernel/signed-webhook.ts'
 import { fakeClock, recordEvents, seededRandom } from '../../src/testing/index.ts'
-import { START } from '../issuing/fixture.ts'
+import { START, setUp } from '../issuing/fixture.ts'
 
 const CALL = {
   token: 'tok_1',
@@ -195,5 +196,107 @@ describe('an approval', () => {
     ]) {
       expect(() => gate(settings as never)).toThrow(InvalidInputError)
     }
+  })
+})
+
+describe('tokens.verify with approvals', () => {
+  const SETTINGS = { scopes: hostOperationsCatalog, approvals: {} }
+  const call = { tool: 'install_package', args: { name: 'nginx' } }
+
+  it('asks for an approval of a critical call, takes it once, for that call and token alone', async () => {
+    const { tokens, events } = setUp(SETTINGS)
+    const { token } = await tokens.generate({
+      service: 'AGENT',
+      scopes: ['system:admin', 'file:read'],
+      owner: 'team-a',
+    })
+    const other = await tokens.generate({ service: 'OTHER', scopes: ['admin'] })
+    expect(await tokens.verify(token, { tool: 'file_operations' })).toMatchObject({ ok: true })
+    const refused = await tokens.verify(token, { ...call, explain: true })
+    if (refused.ok) throw new Error('not refused')
+    expect(refused).toMatchObject({ code: 'approval_required', status: 403 })
+    expect(refused.explain?.find(({ check }) => check === 'approval')).toMatchObject({ result: 'fail' })
+    const { id } = await tokens.approvals.request(refused.approvalRequest)
+    expect(await tokens.verify(token, { ...call, approval: id })).toMatchObject({ code: 'approval_required' })
+    await tokens.approvals.approve(id, 'alice')
+    for (const wrong of [
+      { ...call, args: { name: 'netcat' }, approval: id },
+      { tool: 'update_system_packages', args: call.args, approval: id },
+      { ...call, approval: 'apr_none' },
+    ]) {
+      expect(await tokens.verify(token, wrong)).toMatchObject({ code: 'approval_required' })
+    }
+    expect(await tokens.verify(other.token, { ...call, approval: id })).toMatchObject({ code: 'approval_required' })
+    expect(await tokens.verify(token, { ...call, approval: id })).toMatchObject({ ok: true })
+    expect(await tokens.verify(token, { ...call, approval: id })).toMatchObject({ code: 'approval_required' })
+    expect(events.names().filter((name) => name.startsWith('approval.'))).toEqual([
+      'approval.requested',
+      'approval.approved',
+      'approval.consumed',
+    ])
+    expect(await tokens.audit.verify({ records: true })).toMatchObject({ ok: true, records: 3 })
+  })
+
+  it('an approval is no right: what a token may not do stays denied', async () => {
+    const { tokens } = setUp(SETTINGS)
+    const { token } = await tokens.generate({ service: 'AGENT', scopes: ['system:admin'] })
+    const refused = await tokens.verify(token, call)
+    if (refused.ok) throw new Error('not refused')
+    const { id } = await tokens.approvals.request(refused.approvalRequest)
+    await tokens.approvals.approve(id, 'alice')
+    await tokens.update('AGENT', { scopes: ['system:read'] })
+    expect(await tokens.verify(token, { ...call, approval: id })).toMatchObject({ code: 'insufficient_scope' })
+    await tokens.update('AGENT', {
+      scopes: ['system:admin'],
+      tools: [{ name: 'install_package', args: { name: ['curl'] } }],
+    })
+    expect(await tokens.verify(token, { ...call, approval: id })).toMatchObject({ code: 'tool_denied' })
+  })
+
+  it('limits are reserved before it is used, and given back when another call was faster', async () => {
+    const { tokens } = setUp(SETTINGS)
+    const { token } = await tokens.generate({
+      service: 'AGENT',
+      scopes: ['system:admin'],
+      rateLimit: { limit: 3, per: '1h' },
+      quota: { limit: 3 },
+    })
+    const approve = async () => {
+      const refused = await tokens.verify(token, call)
+      if (refused.ok) throw new Error('not refused')
+      const { id } = await tokens.approvals.request(refused.approvalRequest)
+      await tokens.approvals.approve(id, 'alice')
+      return id
+    }
+    for (let round = 1; round <= 3; round++) {
+      const approval = await approve()
+      const answers = await Promise.all([1, 2, 3, 4, 5].map(() => tokens.verify(token, { ...call, approval })))
+      expect(answers.filter((answer) => answer.ok)).toHaveLength(1)
+    }
+    // Three calls have passed: nothing else was spent.
+    const approval = await approve()
+    expect(await tokens.verify(token, { ...call, approval })).toMatchObject({ code: 'rate_limited' })
+    expect(await tokens.approvals.get(approval)).toMatchObject({ status: 'approved' })
+  })
+
+  it('isn’t asked for without the option, and not for what a client can’t even name', async () => {
+    const plain = setUp({ scopes: hostOperationsCatalog })
+    const first = await plain.tokens.generate({ service: 'AGENT', scopes: ['admin'] })
+    expect(await plain.tokens.verify(first.token, call)).toMatchObject({ ok: true })
+    expect(plain.tokens.authorizer?.authorize(first.record, call)).toEqual({ decision: 'allowed' })
+    const { tokens } = setUp(SETTINGS)
+    const { token, record } = await tokens.generate({ service: 'AGENT', scopes: ['admin'] })
+    expect(tokens.authorizer?.authorize(record, call).decision).toBe('approval_required')
+    const odd = await tokens.verify(token, { tool: 'install_package', args: { big: 'x'.repeat(9000) } })
+    expect(odd).toMatchObject({ code: 'approval_required' })
+    expect(odd).not.toHaveProperty('approvalRequest')
+    expect(setUp().tokens.authorizer).toBeUndefined()
+  })
+
+  it('a store that fails refuses the call', async () => {
+    const { tokens, store } = setUp(SETTINGS)
+    const { token } = await tokens.generate({ service: 'AGENT', scopes: ['admin'] })
+    store.get = () => Promise.reject(new Error('down'))
+    expect(await tokens.verify(token, { ...call, approval: 'apr_1' })).toMatchObject({ code: 'unavailable' })
   })
 })

@@ -1,9 +1,12 @@
 import { PGlite } from '@electric-sql/pglite'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseRateLimits } from '../../src/access/rate-limits.ts'
-import { InvalidInputError, LimiterUnavailableError } from '../../src/index.ts'
+import { InvalidInputError, LimiterUnavailableError, systemClock, systemRandom } from '../../src/index.ts'
+import { Connections } from '../../src/postgres/connections.ts'
 import { fromPglite, PostgresRateLimiter, PostgresTokenStore } from '../../src/postgres/index.ts'
+import { migrate } from '../../src/postgres/migrate.ts'
 import { namesOf } from '../../src/postgres/names.ts'
+import { SCHEMA_STEPS } from '../../src/postgres/schema.ts'
 import { sharedLimiterSuite } from '../access/shared-limiter-suite.ts'
 import { FaultyProxy } from '../faulty-proxy.ts'
 import { setUp } from '../issuing/fixture.ts'
@@ -155,9 +158,14 @@ describe.runIf(there)('a PostgresRateLimiter', () => {
   })
 
   it('comes with the second step of the schema: a store of the first gets it by migrate()', async () => {
-    await pool.query(`DROP TABLE "${schema}".limits CASCADE`)
-    await pool.query(`DROP FUNCTION "${schema}".reserve_1`)
-    await pool.query(`UPDATE "${schema}".meta SET value = 1 WHERE name = 'version'`)
+    await dropSchema(pool, schema)
+    const [clock, random] = [systemClock(), systemRandom()]
+    const waits = { timeout: 10_000, connectTimeout: 10_000 }
+    const connections = new Connections({ pool, clock, random, store: schema, mark: undefined, ...waits })
+    await migrate(connections, namesOf(schema, ''), SCHEMA_STEPS.slice(0, 1))
+    await expect(new PostgresRateLimiter({ pool, schema }).reserve('a', limits, 1)).rejects.toMatchObject({
+      code: 'ERR_STORE_NOT_MIGRATED',
+    })
     await PostgresTokenStore.open({ pool, schema })
     expect((await new PostgresRateLimiter({ pool, schema }).reserve('a', limits, 1)).granted).toBe(true)
   })
