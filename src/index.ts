@@ -269,18 +269,7 @@ export {
   type WebhookKey,
   type WebhookVerification,
 } from './kernel/signed-webhook.ts'
-export { type LeakErrorCode, NoFormatsError } from './leaks/errors.ts'
-export type { LeakEvents, ReportFailedEvent } from './leaks/events.ts'
-export type { FetchKeys } from './leaks/github-keys.ts'
-export type { GithubAnswer, GithubRequest, LeakFinding, LeakResponse } from './leaks/github-webhook.ts'
-export {
-  type GithubHandlerOptions,
-  LeakKit,
-  type LeakKitOptions,
-  type ScanFinding,
-  type ScanSource,
-} from './leaks/leak-kit.ts'
-export type { FoundToken, TokenLookup, TokenRevoker } from './leaks/token-lookup.ts'
+export * from './leaks/index.ts'
 export type { BulkItem, BulkReport, BulkRotated, BulkRotateOptions } from './rotation/bulk-rotation.ts'
 export type { BulkSelection } from './rotation/bulk-selection.ts'
 export {
@@ -397,43 +386,4 @@ export {
 export type { VersionState } from './tokens/versions.ts'
 export { Tokenwright } from './tokenwright.ts'
 export type { TickReport, TokenwrightOptions } from './tokenwright-options.ts'
-export type {
-  Alert,
-  CanaryUsedEvent,
-  FailuresBurstEvent,
-  ForbiddenUse,
-  LeakedEvent,
-  NewNetworkUsedEvent,
-  RateChangedEvent,
-  RevokedUsedEvent,
-  SecurityEvents,
-  Signal,
-  Signals,
-} from './usage/alert.ts'
-export {
-  type AnalyticsQuery,
-  type Coverage,
-  type HourUsage,
-  type LastUse,
-  type RankedQuery,
-  type Talker,
-  type TalkersQuery,
-  type TokenUsage,
-  type ToolUsage,
-  UsageAnalytics,
-  type UsageList,
-  type UsageOverview,
-} from './usage/analytics.ts'
-export type { RequestEntry, RequestQuery } from './usage/request-log.ts'
-export { type AlertQuery, type AlertSettings, SecurityAlerts } from './usage/security-alerts.ts'
-export type { SignalSettings } from './usage/security-signals.ts'
-export type { UsageSummary } from './usage/usage-sum.ts'
-export {
-  type CallOutcome,
-  type UsageDroppedEvent,
-  type UsageEvents,
-  type UsageFlushedEvent,
-  type UsageFlushFailedEvent,
-  type UsageOptions,
-  UsageTracker,
-} from './usage/usage-tracker.ts'
+export * from './usage/index.ts'

@@ -2,6 +2,14 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { Clock } from '../kernel/clock.ts'
 import { withTimeLimit } from '../kernel/time-limit.ts'
 
+/** What is needed of an answer of `fetch`. */
+export interface KeysResponse {
+  /** Whether its status is one of success. */
+  readonly ok: boolean
+  /** Its body. */
+  text(): Promise<string>
+}
+
 /** What is needed of `fetch`. */
 export type FetchKeys = (
   url: string,
@@ -10,7 +18,7 @@ export type FetchKeys = (
     readonly signal: AbortSignal
     readonly redirect: 'error'
   },
-) => Promise<{ readonly ok: boolean; text(): Promise<string> }>
+) => Promise<KeysResponse>
 
 /** Where GitHub publishes the keys that it signs its findings with. */
 export const GITHUB_KEYS_URL = 'https://api.github.com/meta/public_keys/secret_scanning'

@@ -8,12 +8,16 @@ import type { GithubKeys } from './github-keys.ts'
 import { type GithubFinding, parseFindings } from './github-report.ts'
 import type { FoundToken, TokenLookup, TokenRevoker } from './token-lookup.ts'
 
+/** Headers as the web's `Headers` has them. */
+export interface HeaderReader {
+  /** The value of a header, whatever the case of its name. */
+  get(name: string): string | null
+}
+
 /** A request as the host got it. */
 export interface GithubRequest {
   /** Node's headers or the web's. */
-  readonly headers:
-    | { readonly [name: string]: string | readonly string[] | undefined }
-    | { get(name: string): string | null }
+  readonly headers: { readonly [name: string]: string | readonly string[] | undefined } | HeaderReader
   /** The body as it came, before any parser: the signature is over these bytes. */
   readonly body: Uint8Array | string
 }
@@ -168,7 +172,7 @@ function answer(status: 400 | 401 | 413 | 503, error: string): GithubAnswer {
 }
 
 function header({ headers }: GithubRequest, name: string): string | undefined {
-  if (typeof headers.get === 'function') return (headers as { get(name: string): string | null }).get(name) ?? undefined
+  if (typeof headers.get === 'function') return (headers as HeaderReader).get(name) ?? undefined
   for (const [key, value] of Object.entries(headers))
     if (key.toLowerCase() === name && typeof value === 'string') return value
   return undefined

@@ -157,7 +157,8 @@ export class LeakKit {
    * A handler for the findings of GitHub's secret scanning partner program: give it headers and raw body, send what it answers.
    * Keys are fetched when they are needed, and kept for an hour.
    *
-   * @returns a function that never throws for what a client can send; see {@link GithubWebhook.handle}
+   * @returns a function that answers whatever a client can send: 401 without a good signature, 413 and 400 for a body that is
+   * too long or no report, 503 when keys, store or the host's choice fail, after which GitHub tries again
    * @throws InvalidInputError naming the field
    * @event security.leaked, leaks.reportFailed
    */

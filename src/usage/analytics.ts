@@ -119,7 +119,10 @@ export class UsageAnalytics {
   readonly #clock: Clock
   readonly #log: RequestLog
 
-  /** @param options - where the rows are, the time, and the request log */
+  /**
+   * @internal
+   * @param options - where the rows are, the time, and the request log
+   */
   constructor(options: { readonly store: TokenStore; readonly clock: Clock; readonly log: RequestLog }) {
     this.#store = options.store
     this.#clock = options.clock
