@@ -12,6 +12,8 @@ import type { JournalEvents } from './journal/events.ts'
 import type { JournalErrorCode } from './journal/retention.ts'
 import type { ClockJumpedEvent } from './kernel/clock.ts'
 import type { KernelErrorCode } from './kernel/errors.ts'
+import type { LeakErrorCode } from './leaks/errors.ts'
+import type { LeakEvents } from './leaks/events.ts'
 import type { RotationErrorCode } from './rotation/errors.ts'
 import type { RotationEvents } from './rotation/events.ts'
 import type { SignedErrorCode } from './signed/errors.ts'
@@ -38,6 +40,7 @@ export interface TokenEvents
     UsageEvents,
     OutboxEvents,
     JournalEvents,
+    LeakEvents,
     BackupEvents,
     ApprovalEvents,
     SignedEvents {
@@ -59,4 +62,5 @@ export type ErrorCode =
   | JournalErrorCode
   | ArchiveErrorCode
   | SignedErrorCode
+  | LeakErrorCode
   | 'ERR_FORMAT_CLASH'

@@ -204,6 +204,7 @@ export {
 export { KeyManager, type KeyStatus, type KeyUse, type RekeyReport } from './issuing/key-manager.ts'
 export type { TokenRef } from './issuing/lookup.ts'
 export {
+  type IdentifiedToken,
   type ListInput,
   Registry,
   type RevokeOptions,
@@ -267,6 +268,7 @@ export {
   type WebhookKey,
   type WebhookVerification,
 } from './kernel/signed-webhook.ts'
+export * from './leaks/index.ts'
 export type { BulkItem, BulkReport, BulkRotated, BulkRotateOptions } from './rotation/bulk-rotation.ts'
 export type { BulkSelection } from './rotation/bulk-selection.ts'
 export {
@@ -385,13 +387,4 @@ export {
 export type { VersionState } from './tokens/versions.ts'
 export { Tokenwright } from './tokenwright.ts'
 export type { TickReport, TokenwrightOptions } from './tokenwright-options.ts'
-export type { RequestEntry, RequestQuery } from './usage/request-log.ts'
-export {
-  type CallOutcome,
-  type UsageDroppedEvent,
-  type UsageEvents,
-  type UsageFlushedEvent,
-  type UsageFlushFailedEvent,
-  type UsageOptions,
-  UsageTracker,
-} from './usage/usage-tracker.ts'
+export * from './usage/index.ts'

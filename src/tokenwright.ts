@@ -34,6 +34,7 @@ import { Emitter } from './kernel/emitter.ts'
 import { codeOf } from './kernel/errors.ts'
 import { checkFields } from './kernel/fields.ts'
 import { type Health, type HealthSource, HealthSources } from './kernel/health.ts'
+import { LeakKit } from './leaks/leak-kit.ts'
 import { ROTATION_KINDS } from './rotation/archived-kinds.ts'
 import type { RotateOptions } from './rotation/rotate-options.ts'
 import { type Rotated, type RotatedAgain, Rotator } from './rotation/rotator.ts'
@@ -80,6 +81,7 @@ export class Tokenwright {
   readonly rotator: Rotator
   readonly keys: KeyManager
   readonly usage: UsageTracker
+  readonly leaks: LeakKit
   readonly rules: RuleEngine
   readonly backups: Backups
   readonly scheduler: Scheduler
@@ -124,6 +126,8 @@ export class Tokenwright {
     this.usage = new UsageTracker({ ...options.usage, store, clock, random, events })
     this.generator = new Generator(shared)
     this.registry = new Registry(shared)
+    const { registry, usage } = this
+    this.leaks = new LeakKit({ formats, lookup: registry, revoker: registry, alerts: usage.alerts, events, clock })
     const { limiter, failMode, cacheSize, maxStaleness, channel } = options
     this.#limiter = limiter
     this.approvals = new ApprovalGate({ foundation: base, approvals: options.approvals })

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +27,8 @@ import { keyKind } from '../src/stores/key-check.ts'
 import { eventKind } from '../src/stores/outbox.ts'
 import { activityKind } from '../src/stores/usage-rows.ts'
 import { tokenKind } from '../src/tokens/record.ts'
+import { alertKind } from '../src/usage/alert.ts'
+import { networksKind } from '../src/usage/known-networks.ts'
 import { requestKind } from '../src/usage/request-log.ts'
 import { dropSchema, freshSchema, newPool, there } from './postgres/database.ts'
 
@@ -183,6 +186,7 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
   await outputs.attempt(() => tokens.rotator.bulkRotate({ services: texts }))
   await outputs.attempt(() => tokens.rotator.tick())
   await liveRules(tokens, outputs, texts)
+  await liveLeaks(tokens, outputs, secrets)
   const finished = await tokens.verify(texts[1], { finishLater: true })
   tokens.usage.finish(finished, { status: 200, durationMs: 3, ip: '10.0.0.1', caller: 'canary' })
   outputs.add(finished)
@@ -229,6 +233,9 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
     tokens.registry,
     tokens.keys,
     tokens.usage,
+    tokens.usage.alerts,
+    tokens.usage.analytics,
+    tokens.leaks,
     tokens.backups,
     new Secret(texts[0] as string),
   ])
@@ -239,6 +246,8 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
     eventKind,
     activityKind,
     requestKind,
+    alertKind,
+    networksKind,
     rotationKind,
     batchKind,
     ruleKind,
@@ -293,6 +302,53 @@ async function liveSigned(
   outputs.add(held)
   await outputs.attempt(() => signer.rotateKey({ compromised: true }))
   await outputs.attempt(() => signer.tick())
+}
+
+/** Canaries, alerts, scans, redaction and GitHub's findings. */
+async function liveLeaks(tokens: Tokenwright, outputs: Outputs, secrets: string[]): Promise<void> {
+  const { token, record } = await tokens.generate({ service: 'TRAP', prefix: 'can_', canary: true })
+  const { token: leaked } = await tokens.generate({ service: 'LEAKED', prefix: 'can_' })
+  secrets.push(token, leaked)
+  outputs.add(record)
+  for (const text of [token, leaked]) {
+    await outputs.attempt(() => tokens.verify(text, { ip: '10.0.0.1', explain: true }))
+    await outputs.attempt(() => tokens.registry.identify(text))
+    outputs.add(tokens.leaks.redact(`before ${text} after ${text.slice(0, 40)}`))
+    for await (const found of tokens.leaks.scan([`line\n${text.slice(0, 9)}`, text.slice(9)])) outputs.add(found)
+    await outputs.attempt(() => tokens.usage.analytics.overview({ token: text }))
+    await outputs.attempt(() => tokens.usage.analytics.overview({ [text]: 1 } as object))
+    await outputs.attempt(() => tokens.usage.analytics.lastUsed(text))
+    await outputs.attempt(() => tokens.usage.alerts.query({ signal: text as 'leaked' }))
+    await outputs.attempt(() => tokens.leaks.github({ fetch, onLeak: text as 'alarm' }))
+  }
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
+  const key = publicKey.export({ type: 'spki', format: 'pem' })
+  const list = JSON.stringify({ public_keys: [{ key_identifier: 'k', key }] })
+  const published = async () => ({ ok: true, text: async () => list })
+  const found = [token, leaked].map((text) => ({
+    token: text,
+    type: 't',
+    url: `https://x.example/${text}`,
+    source: 's',
+  }))
+  const body = JSON.stringify(found)
+  const signature = sign('sha256', Buffer.from(body), privateKey).toString('base64')
+  const headers = { 'github-public-key-identifier': 'k', 'github-public-key-signature': signature }
+  const failing = () => {
+    throw new Error(`a host's message with ${leaked}`)
+  }
+  for (const onLeak of [failing, 'revoke', 'alarm'] as const) {
+    const handle = tokens.leaks.github({ fetch: published, onLeak })
+    await outputs.attempt(() => handle({ headers, body }))
+    await outputs.attempt(() => handle({ headers, body: `${body} ` }))
+  }
+  await outputs.attempt(() => tokens.verify(leaked))
+  await tokens.usage.flush()
+  const alerts = await tokens.usage.alerts.query()
+  expect(new Set(alerts.items.map(({ signal }) => signal))).toContain('leaked')
+  outputs.add(alerts)
+  await outputs.attempt(() => tokens.usage.analytics.byToken())
+  await outputs.attempt(() => tokens.usage.analytics.talkers())
 }
 
 /** Rules: what they do, and what hosts may put in the wrong place. */

@@ -1,5 +1,5 @@
 import { InvalidInputError } from '../kernel/errors.ts'
-import { formatAddress, readAddress, words } from './ip-address.ts'
+import { formatAddress, readAddress, words } from '../kernel/ip-address.ts'
 
 /** How many networks one token may be bound to. */
 const MAX_RULES = 1000

@@ -100,7 +100,8 @@ export class RulePlan {
     const names: string[] = []
     let count = 0
     const look = async (stored: Stored<TokenRecord> | undefined): Promise<void> => {
-      if (stored === undefined || stored.value.disabled !== undefined || now >= endOfToken(stored.value)) return
+      if (stored === undefined || now >= endOfToken(stored.value)) return
+      if (stored.value.disabled !== undefined || stored.value.canary) return
       if (!(await this.#conditions.met(stored, conditions, now))) return
       count += 1
       if (names.length < MAX_NAMES) names.push(stored.value.service)

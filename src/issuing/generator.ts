@@ -50,6 +50,11 @@ export interface LifetimeInput {
 export interface GenerateInput extends FormatInput, PolicyInput, LifetimeInput, AboutInput, Attribution {
   /** The token's name, at most 128 characters; unique among tokens neither revoked nor expired. */
   readonly service: string
+  /**
+   * Makes a trap of it: it never verifies (the answer is that of an unknown string), and presenting it raises a
+   * `security.canaryUsed` alert until it is disabled or revoked. Can't be changed later. Default false.
+   */
+  readonly canary?: boolean | undefined
 }
 
 /** What an import is made from: a token or its digest, and what {@link GenerateInput} has; the form is that of its successors. */
@@ -205,6 +210,9 @@ export class Generator {
     const now = clock.now()
     const lifetime = parseLifetime(options, undefined, clock)
     const about = parseAbout(options, undefined)
+    const { canary = false } = options
+    if (typeof canary !== 'boolean')
+      throw new InvalidInputError('canary', 'must be true or false', 'leave it out for a token that verifies')
     return {
       id: `tok_${this.#ids.next(now)}`,
       service: checkName('service', options.service, 128),
@@ -213,6 +221,7 @@ export class Generator {
       createdAt: now,
       ...(lifetime && { lifetime }),
       ...(about && { about }),
+      ...(canary && { canary }),
     }
   }
 
@@ -289,6 +298,7 @@ const LIFETIME_FIELDS = ['expiresIn', 'expiresAt', 'grace']
 const DEFAULT_FIELDS = [...FORM_FIELDS, ...POLICY_FIELDS, ...LIFETIME_FIELDS].filter((field) => field !== 'allowWeak')
 const GENERATE_FIELDS = [
   'service',
+  'canary',
   ...FORM_FIELDS,
   ...POLICY_FIELDS,
   ...LIFETIME_FIELDS,

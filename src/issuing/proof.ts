@@ -12,7 +12,7 @@ import type { Remembered } from '../tokens/proof-cache.ts'
 import { type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record.ts'
 import type { LimitState } from '../tokens/verification.ts'
 import { endOf } from '../tokens/versions.ts'
-import type { UsageCounter } from '../usage/usage-tracker.ts'
+import type { UsageCounter } from '../usage/usage-counter.ts'
 
 /** What all versions of one token share in this process. Hangs on the token's cell where the store has cells. */
 export class TokenMemo implements TokenLimits {
@@ -139,14 +139,15 @@ export function versionOf(record: TokenRecord, keys: readonly string[]): TokenVe
   return record.versions.find((version) => digestKeys(version.digests).some((key) => keys.includes(key)))
 }
 
-/** The token that a text is or was a version of, if the store has it. */
+/** The token that a text is or was a version of, and that version, if the store has it. */
 export async function findByText(
   base: Pick<Foundation<object>, 'keys' | 'store' | 'clock'>,
   text: unknown,
-): Promise<Stored<TokenRecord> | undefined> {
+): Promise<{ readonly stored: Stored<TokenRecord>; readonly version: TokenVersion } | undefined> {
   if (typeof text !== 'string' || !isWellFormed(text)) return undefined
   const { keys, store, clock } = base
   const candidates = [keys.digest(text), ...furtherKeys(keys, text, clock.now())]
-  const found = await store.find(tokenKind, 'digest', candidates)
-  return found !== undefined && versionOf(found.value, candidates) !== undefined ? found : undefined
+  const stored = await store.find(tokenKind, 'digest', candidates)
+  const version = stored && versionOf(stored.value, candidates)
+  return stored !== undefined && version !== undefined ? { stored, version } : undefined
 }

@@ -9,7 +9,7 @@ import type { Page } from '../stores/token-store.ts'
 import { ABOUT_FIELDS, type AboutInput, parseAbout } from '../tokens/about.ts'
 import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import type { TokenView } from '../tokens/token-view.ts'
-import { retire } from '../tokens/versions.ts'
+import { endOf, retire } from '../tokens/versions.ts'
 import { viewOf } from '../tokens/view.ts'
 import { Cleanup, type CleanupOptions, type CleanupReport } from './cleanup.ts'
 import { TokenNotFoundError, TokenRevokedError, TokenStateError } from './errors.ts'
@@ -39,6 +39,15 @@ export type RevokeTarget =
   | TokenRef
   | { readonly token: string }
   | { readonly where: { readonly owner?: string | undefined; readonly tag?: string | undefined } }
+
+/** Which token a text belongs to. */
+export interface IdentifiedToken {
+  readonly token: TokenView
+  /** Which of its versions the text is, as in {@link TokenView.versions}. */
+  readonly version: number
+  /** Whether the text would prove the token now, whatever else a call needs. */
+  readonly live: boolean
+}
 
 /** How to revoke. */
 export interface RevokeOptions extends Attribution {
@@ -81,6 +90,25 @@ export class Registry {
   async get(ref: TokenRef): Promise<TokenView | undefined> {
     const found = await readToken(this.#base.store, ref)
     return found && viewOf(found, this.#base.clock.now())
+  }
+
+  /**
+   * The token that a text is or was a version of, for whoever finds one where it shouldn't be. It is looked up by its digest,
+   * and nothing is counted or told.
+   *
+   * @returns `undefined` for a text that is none of ours, or whose version was forgotten
+   * @throws KeyRingMismatchError, KeyInUseError; StoreError
+   */
+  async identify(text: string): Promise<IdentifiedToken | undefined> {
+    await this.#base.ready()
+    const found = await findByText(this.#base, text)
+    if (found === undefined) return undefined
+    const now = this.#base.clock.now()
+    const { value } = found.stored
+    const { n, state } = found.version
+    const refused = value.canary === true || value.disabled !== undefined || value.revoked !== undefined
+    const live = !refused && state !== 'retired' && now < endOf(found.version, value.lifetime)
+    return { token: viewOf(found.stored, now), version: n, live }
   }
 
   /**
@@ -203,7 +231,7 @@ export class Registry {
       await this.#base.ready()
       const proved = await findByText(this.#base, target.token)
       if (proved === undefined) throw new TokenNotFoundError('with that text')
-      ref = { id: proved.id }
+      ref = { id: proved.stored.id }
     } else ref = target
     return [await this.#revoke(ref, by, options.version)]
   }

@@ -133,9 +133,9 @@ export class TokenAgeHealth {
   }
 }
 
-/** Whether a token is in force: neither revoked, disabled nor expired. */
+/** Whether a token is in force: no canary, and neither revoked, disabled nor expired. */
 function isLive(token: TokenRecord, now: number): boolean {
-  return token.revoked === undefined && token.disabled === undefined && now < endOfToken(token)
+  return token.canary !== true && token.revoked === undefined && token.disabled === undefined && now < endOfToken(token)
 }
 
 function listed(tokens: readonly Stored<TokenRecord>[], more: boolean): TokenList {

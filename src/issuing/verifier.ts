@@ -221,6 +221,7 @@ export class Verifier {
   #judge(proof: Provable, context: VerifyContext, now: number): MaybePromise<Verification> {
     const { version, policy } = proof
     const token = proof.stored.value
+    if (token.canary === true) return this.#refuseCanary(proof, context, now)
     const risk = this.#riskOf(context)
     if (token.revoked !== undefined || version.state === 'retired') {
       const ended = token.revoked !== undefined ? 'revoked' : version.ended
@@ -257,6 +258,13 @@ export class Verifier {
       return this.#conclude(proof, context, now, cost, limited, risk)
     }
     return this.#conclude(proof, context, now, cost, undefined, risk)
+  }
+
+  /** Answers as to any unknown string, and tells the host. A canary that was revoked or disabled is silent. */
+  #refuseCanary(proof: Provable, context: VerifyContext, now: number): Verification {
+    const { revoked, disabled } = proof.stored.value
+    if (revoked === undefined && disabled === undefined) this.#usage?.alerts.raiseUse('canaryUsed', proof, context, now)
+    return this.#deny('unknown', undefined, context, now)
   }
 
   /** The approval is looked at first, then the limits are reserved, then it is used: by one call only, whoever races. */
@@ -325,6 +333,7 @@ export class Verifier {
         counter.calls += 1
         counter.cost += cost
         counter.lastAt = now
+        if (context.ip !== undefined && context.ip !== counter.ip) counter.see(context.ip)
       }
       if (context.finishLater !== true && usage.records('ok', risk)) this.#log(answer)
     }
@@ -351,6 +360,7 @@ export class Verifier {
         counter.lastAt = now
       }
       if (context.finishLater !== true && usage.records(code, risk)) this.#log(answer)
+      usage.signals?.refused(code, proof, context, now)
     }
     if (events.listenerCount('token.denied') > 0) {
       const { ip, tool } = context

@@ -112,7 +112,7 @@ export async function* candidates(
     const page = await store.list(tokenKind, { ...range, limit: PAGE, cursor })
     for (const stored of page.items) {
       const { value: token } = stored
-      if (token.revoked !== undefined || token.nameReleased) continue
+      if (token.revoked !== undefined || token.nameReleased || token.canary) continue
       if (selection.by === 'where' && !matches(token, selection.where, startedAt)) continue
       if (passes(stored, filter, startedAt)) yield { service: token.service, stored }
     }

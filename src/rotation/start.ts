@@ -223,6 +223,14 @@ export class RotationStart {
 function rotatable(token: TokenRecord, now: number): readonly TokenVersion[] {
   const { id, service } = token
   if (token.revoked !== undefined) throw new TokenRevokedError(service, id)
+  if (token.canary) {
+    const help = 'generate another one, and plant that'
+    throw new TokenStateError(
+      id,
+      `the token '${service}' (${id}) is a canary, which would be lost where it was planted`,
+      help,
+    )
+  }
   if (token.disabled !== undefined) {
     throw new TokenStateError(id, `the token '${service}' (${id}) is disabled`, 'enable it first')
   }

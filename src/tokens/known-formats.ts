@@ -34,6 +34,11 @@ export class FormatClashError extends TokenwrightError<'ERR_FORMAT_CLASH'> {
 export class KnownFormats {
   readonly #formats: readonly TokenFormat[]
 
+  /** The listed forms. */
+  get listed(): readonly TokenFormat[] {
+    return this.#formats
+  }
+
   /**
    * @param formats - forms with a non-empty prefix, each with a checksum
    * @throws InvalidInputError when one lacks a prefix or can't carry a checksum, or one prefix begins another

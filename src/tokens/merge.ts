@@ -30,6 +30,8 @@ export function mergeTokens(here: TokenRecord, archived: TokenRecord, prefer: 'n
     ...(lifetime !== undefined && { lifetime }),
     ...(disabled !== undefined && { disabled }),
     ...(revoked !== undefined && { revoked }),
+    // Once a trap, never a key.
+    ...((here.canary || archived.canary) && { canary: true as const }),
     ...((here.nameReleased || archived.nameReleased) && { nameReleased: true as const }),
   }
 }

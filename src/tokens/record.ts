@@ -24,7 +24,7 @@ export function newRecord(
   draft: Omit<TokenRecord, 'versions'>,
   proof: Pick<TokenVersion, 'preview' | 'digests' | 'sealed' | 'datedAt'>,
 ): TokenRecord {
-  const { id, service, format, policy, createdAt, lifetime, about } = draft
+  const { id, service, format, policy, createdAt, lifetime, about, canary } = draft
   const { preview, digests, sealed, datedAt } = proof
   const state = 'current'
   const versions: TokenVersion[] =
@@ -32,6 +32,7 @@ export function newRecord(
       ? [{ n: 1, state, createdAt, preview, digests }]
       : [{ n: 1, state, createdAt, preview, digests, sealed }]
   if (datedAt !== undefined) versions[0] = { ...(versions[0] as TokenVersion), datedAt }
+  if (canary) return { ...draft, versions }
   if (lifetime === undefined) {
     if (about === undefined) return { id, service, format, policy, createdAt, versions }
     return { id, service, format, policy, createdAt, about, versions }

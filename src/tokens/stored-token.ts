@@ -53,6 +53,8 @@ export interface TokenRecord {
   readonly about?: About
   readonly disabled?: Mark
   readonly revoked?: Mark
+  /** Set for one that never verifies, and raises an alarm when it is presented. */
+  readonly canary?: true
   /** Set when an expired record gave its name to a new token. */
   readonly nameReleased?: true
   /** The last expiry warning that was sent for the current version, days before its end. */

@@ -54,6 +54,8 @@ export interface TokenView {
   readonly metadata?: JsonObject
   /** Whether `rotator.reveal` can give the text back. */
   readonly retrievable: boolean
+  /** There for a canary: it never verifies, and raises an alarm when it is presented. */
+  readonly canary?: true
   /** When the token was made, epoch ms. */
   readonly createdAt: number
   /** When the record last changed, epoch ms. */

@@ -40,6 +40,7 @@ export function viewOf(stored: Stored<TokenRecord>, now: number): TokenView {
   if (about !== undefined) Object.assign(view, about)
   if (lifetime?.expiresAt !== undefined) view.expiresAt = lifetime.expiresAt
   if (lifetime?.expiresIn !== undefined) view.expiresIn = lifetime.expiresIn
+  if (token.canary) view.canary = true
   if (token.disabled !== undefined) view.disabledAt = token.disabled.at
   if (token.revoked !== undefined) view.revokedAt = token.revoked.at
   if (mark?.reason !== undefined) view.reason = mark.reason

@@ -1,7 +1,7 @@
-import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { Kind } from '../kernel/kind.ts'
-import type { ListQuery, Page, TokenStore, Write } from '../stores/token-store.ts'
+import type { Page, TokenStore } from '../stores/token-store.ts'
+import { RowLog } from './row-log.ts'
 
 /** One call as the request log tells it. */
 export interface RequestEntry {
@@ -71,8 +71,6 @@ export function truncateIp(ip: string): string {
 type RequestOrder = 'at' | 'service' | 'ip' | 'code' | 'risk'
 
 const MAX_WAITING = 10_000
-/** Rows in one commit: a store holds its lock for one of them. */
-const BATCH = 500
 
 /** What a {@link RequestLog} is made from. */
 export interface RequestLogOptions {
@@ -85,73 +83,57 @@ export interface RequestLogOptions {
   readonly newId: (at: number) => string
 }
 
-/** A log of single calls: rows wait in a bounded buffer and are written in batches; those that find it full are counted. */
+/** A log of single calls. */
 export class RequestLog {
-  /** Rows that were lost because the buffer was full. */
-  dropped = 0
-  readonly #options: RequestLogOptions
-  #waiting: RequestEntry[] = []
+  readonly #truncateIp: boolean
+  readonly #rows: RowLog<RequestEntry, RequestOrder>
 
   /** @param options - store, retention and how to write addresses */
-  constructor(options: RequestLogOptions) {
-    this.#options = options
+  constructor({ truncateIp, ...options }: RequestLogOptions) {
+    this.#truncateIp = truncateIp
+    this.#rows = new RowLog({ ...options, kind: requestKind, capacity: MAX_WAITING })
+  }
+
+  /** Rows that were lost because the buffer was full. */
+  get dropped(): number {
+    return this.#rows.dropped
   }
 
   /** Rows that wait to be written. */
   get size(): number {
-    return this.#waiting.length
+    return this.#rows.size
   }
 
   /** Whether another row would be lost. */
   get full(): boolean {
-    return this.#waiting.length >= MAX_WAITING
+    return this.#rows.full
   }
 
   /** Adds a row, with texts cut to what a row may hold. */
   add(row: RequestEntry): void {
-    if (this.full) {
-      this.dropped += 1
-      return
-    }
     const { tool, ip, caller } = row
-    this.#waiting.push({
+    this.#rows.add({
       ...row,
       ...(tool !== undefined && { tool: tool.slice(0, 128) }),
-      ...(ip !== undefined && { ip: this.#options.truncateIp ? truncateIp(ip.slice(0, 64)) : ip.slice(0, 64) }),
+      ...(ip !== undefined && { ip: this.#truncateIp ? truncateIp(ip.slice(0, 64)) : ip.slice(0, 64) }),
       ...(caller !== undefined && { caller: caller.slice(0, 256) }),
     })
   }
 
   /** Writes what waits. What the store refuses goes on waiting. */
-  async flush(now: number): Promise<number> {
-    const { store, newId } = this.#options
-    let written = 0
-    while (this.#waiting.length > 0) {
-      const rows = this.#waiting.slice(0, BATCH)
-      const write = rows.map((value): Write => ({ kind: requestKind, id: newId(value.at), value }))
-      await store.commit({ id: newId(now), expect: [], write, journal: [] })
-      this.#waiting.splice(0, rows.length)
-      written += rows.length
-    }
-    return written
+  flush(now: number): Promise<number> {
+    return this.#rows.flush(now)
   }
 
   /** Removes a batch of the rows that are older than the retention. */
-  async forget(now: number): Promise<void> {
-    const { store, retention, newId } = this.#options
-    const { items } = await store.list(requestKind, { index: 'at', to: now - retention, limit: BATCH })
-    if (items.length === 0) return
-    const write = items.map(({ id }): Write => ({ kind: requestKind, id, remove: true }))
-    await store.commit({ id: newId(now), expect: [], write, journal: [] })
+  forget(now: number): Promise<void> {
+    return this.#rows.forget(now)
   }
 
   /** Rows, newest first. */
   async query(query: RequestQuery): Promise<Page<RequestEntry>> {
     checkFields('query', query, ['service', 'ip', 'code', 'risk', 'since', 'limit', 'cursor'])
-    const { service, ip, code, risk, since, limit = 100 } = query
-    if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
-      throw new InvalidInputError('limit', 'must be a whole number from 1 to 1000', 'leave it out for 100')
-    }
+    const { service, ip, code, risk, since } = query
     const index =
       service !== undefined
         ? 'service'
@@ -162,22 +144,8 @@ export class RequestLog {
             : code !== undefined
               ? 'code'
               : 'at'
-    const range: Omit<ListQuery<RequestOrder>, 'limit'> = {
-      index,
-      in: service ?? ip ?? risk ?? code,
-      from: since,
-      reverse: true,
-    }
-    const items: RequestEntry[] = []
-    let cursor = query.cursor
-    for (let reads = 0; reads < 1000; ) {
-      const page = await this.#options.store.list(requestKind, { ...range, limit: limit - items.length, cursor })
-      reads += page.items.length
-      for (const { value: row } of page.items) if (fits(row, query)) items.push(row)
-      cursor = page.cursor
-      if (cursor === undefined || items.length === limit) break
-    }
-    return cursor === undefined ? { items } : { items, cursor }
+    const range = { index, in: service ?? ip ?? risk ?? code, from: since, reverse: true } as const
+    return this.#rows.page(range, query, (row) => fits(row, query))
   }
 }
 

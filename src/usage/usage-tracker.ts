@@ -10,7 +10,12 @@ import type { Page, TokenStore } from '../stores/token-store.ts'
 import { LATENCY_BOUNDS, type UsageIncrement, type UsageRow } from '../stores/usage-rows.ts'
 import { type CallFacts, callFacts } from '../tokens/answer.ts'
 import type { Verification } from '../tokens/verification.ts'
+import type { SecurityEvents } from './alert.ts'
+import { UsageAnalytics } from './analytics.ts'
 import { type RequestEntry, RequestLog, type RequestQuery } from './request-log.ts'
+import { type AlertSettings, SecurityAlerts } from './security-alerts.ts'
+import { SecuritySignals, type SignalSettings } from './security-signals.ts'
+import { incrementOf, UsageCounter } from './usage-counter.ts'
 
 /** Counts were written to the store. */
 export interface UsageFlushedEvent {
@@ -27,6 +32,8 @@ export interface UsageDroppedEvent {
   readonly calls: number
   /** Rows of the request log that were not written. */
   readonly requests: number
+  /** Security alerts that were held back or not written, because there were too many. */
+  readonly alerts: number
   readonly at: number
 }
 
@@ -38,7 +45,7 @@ export interface UsageFlushFailedEvent {
 }
 
 /** The events of this room. */
-export interface UsageEvents {
+export interface UsageEvents extends SecurityEvents {
   'usage.flushed': UsageFlushedEvent
   'usage.dropped': UsageDroppedEvent
   'usage.flushFailed': UsageFlushFailedEvent
@@ -54,6 +61,10 @@ export interface UsageOptions {
   readonly truncateIp?: boolean | undefined
   /** How often `tick()` flushes. A crash loses at most the counts since the last flush. Default 10 s. */
   readonly flushInterval?: Duration | undefined
+  /** What raises an alert; `false` = only canary tokens and reported leaks. Default: all signals. */
+  readonly signals?: SignalSettings | false | undefined
+  /** How often the same is told, and how long alerts are kept. */
+  readonly alerts?: AlertSettings | undefined
 }
 
 /** How a call ended, for {@link UsageTracker.finish}. */
@@ -68,32 +79,7 @@ export interface CallOutcome {
   readonly caller?: string | undefined
 }
 
-/** A counter in memory. `live` turns false when it is flushed; then whoever holds it asks for a new one. */
-export class UsageCounter {
-  live = true
-  calls = 0
-  cost = 0
-  failures = 0
-  durationMs = 0
-  lastAt = 0
-  latency: number[] | undefined = undefined
-  readonly token: string
-  readonly version: number
-  readonly hour: number
-  readonly tool: string
-  readonly outcome: string
-
-  /** @internal */
-  constructor(token: string, version: number, hour: number, tool: string, outcome: string) {
-    this.token = token
-    this.version = version
-    this.hour = hour
-    this.tool = tool
-    this.outcome = outcome
-  }
-}
-
-const OPTIONS = ['record', 'requestRetention', 'truncateIp', 'flushInterval']
+const OPTIONS = ['record', 'requestRetention', 'truncateIp', 'flushInterval', 'signals', 'alerts']
 const HOUR = 3_600_000
 const MAX_COUNTERS = 50_000
 /** Increments in one `addUsage`: a store holds its lock for one of them. */
@@ -111,6 +97,12 @@ const BATCH = 500
  * ```
  */
 export class UsageTracker {
+  /** Sums over the counts. */
+  readonly analytics: UsageAnalytics
+  /** What looked like an attack. */
+  readonly alerts: SecurityAlerts
+  /** What watches; absent when `signals` is false. @internal */
+  readonly signals: SecuritySignals | undefined
   readonly #store: TokenStore
   readonly #clock: Clock
   readonly #ids: RisingIds
@@ -125,6 +117,7 @@ export class UsageTracker {
   #droppedCalls = 0
   #toldCalls = 0
   #toldRequests = 0
+  #toldAlerts = 0
   #flushing: Promise<void> | undefined
   #lastFlush: number
 
@@ -143,12 +136,18 @@ export class UsageTracker {
     this.#record = options.record ?? 'denied'
     if (!['none', 'denied', 'all'].includes(this.#record))
       throw new InvalidInputError('usage.record', 'is unknown', "use 'none', 'denied' or 'all'")
+    const newId = (at: number) => this.#newId(at)
     this.#log = new RequestLog({
       store: options.store,
       retention: parseDuration('usage.requestRetention', options.requestRetention ?? '30d', { min: 1000 }),
       truncateIp: options.truncateIp ?? false,
-      newId: (at) => this.#newId(at),
+      newId,
     })
+    const { store, clock, events, signals = {} } = options
+    this.analytics = new UsageAnalytics({ store, clock, log: this.#log })
+    this.alerts = new SecurityAlerts({ store, clock, events, newId, alerts: options.alerts })
+    const watched = { store, newId, alerts: this.alerts, now: clock.now() }
+    this.signals = signals === false ? undefined : new SecuritySignals({ ...watched, settings: signals })
     this.#interval = parseDuration('usage.flushInterval', options.flushInterval ?? '10s', { min: 1000 })
     this.#lastFlush = this.#clock.now()
   }
@@ -241,10 +240,12 @@ export class UsageTracker {
 
   /** Whether every call was counted. */
   async health(): Promise<HealthSource> {
-    const { droppedCalls, droppedRequests } = this.stats()
-    if (droppedCalls + droppedRequests === 0) return HEALTHY
-    const reason = `${droppedCalls} calls were not counted and ${droppedRequests} not logged since the start`
-    return { status: 'degraded', reasons: [reason] }
+    const { droppedCalls, droppedRequests, droppedAlerts } = this.stats()
+    const reasons: string[] = []
+    if (droppedCalls + droppedRequests > 0)
+      reasons.push(`${droppedCalls} calls were not counted and ${droppedRequests} not logged since the start`)
+    if (droppedAlerts > 0) reasons.push(`${droppedAlerts} security alerts were too many to tell since the start`)
+    return reasons.length === 0 ? HEALTHY : { status: 'degraded', reasons }
   }
 
   /**
@@ -260,12 +261,15 @@ export class UsageTracker {
     return this.#flushing
   }
 
-  /** Flushes when it is due, and lets old rows of the request log go. Never throws: a failure is `usage.flushFailed`. */
+  /** Flushes when it is due, looks for security signals, and lets old rows go. Never throws: a failure is `usage.flushFailed`. */
   async tick(now: number = this.#clock.now()): Promise<void> {
     if (now - this.#lastFlush < this.#interval && this.#counters.size < MAX_COUNTERS / 2) return
     try {
       await this.flush()
+      await this.signals?.tick(now)
+      await this.alerts.flush(now)
       await this.#log.forget(now)
+      await this.alerts.forget(now)
     } catch (error) {
       this.#events.emit('usage.flushFailed', { code: codeOf(error), at: now })
     }
@@ -295,12 +299,21 @@ export class UsageTracker {
   }
 
   /** What is buffered and what was lost, since the start. */
-  stats(): { counters: number; requests: number; droppedCalls: number; droppedRequests: number } {
+  stats(): {
+    counters: number
+    requests: number
+    alerts: number
+    droppedCalls: number
+    droppedRequests: number
+    droppedAlerts: number
+  } {
     return {
       counters: this.#counters.size,
       requests: this.#log.size,
+      alerts: this.alerts.size,
       droppedCalls: this.#droppedCalls,
       droppedRequests: this.#log.dropped,
+      droppedAlerts: this.alerts.dropped,
     }
   }
 
@@ -311,6 +324,7 @@ export class UsageTracker {
     this.#counters = new Map()
     this.#latest = new Map()
     for (const counter of counters) counter.live = false
+    this.signals?.counted(counters, now)
     for (let i = 0; i < counters.length; i += BATCH) {
       // The id stays with its batch through every retry, so that a lost answer is never counted twice.
       this.#unsent.push({ id: this.#newId(), increments: counters.slice(i, i + BATCH).map(incrementOf) })
@@ -326,6 +340,7 @@ export class UsageTracker {
       batch = this.#unsent[0]
     }
     const requests = await this.#log.flush(now)
+    await this.alerts.flush(now)
     if (counters.length + requests > 0)
       this.#events.emit('usage.flushed', { counters: counters.length, requests, at: now })
   }
@@ -333,20 +348,17 @@ export class UsageTracker {
   #tellDropped(at: number): void {
     const calls = this.#droppedCalls - this.#toldCalls
     const requests = this.#log.dropped - this.#toldRequests
-    if (calls + requests === 0) return
+    const alerts = this.alerts.dropped - this.#toldAlerts
+    if (calls + requests + alerts === 0) return
     this.#toldCalls += calls
     this.#toldRequests += requests
-    this.#events.emit('usage.dropped', { calls, requests, at })
+    this.#toldAlerts += alerts
+    this.#events.emit('usage.dropped', { calls, requests, alerts, at })
   }
 
   #newId(at: number = this.#clock.now()): string {
     return this.#ids.next(at)
   }
-}
-
-function incrementOf(counter: UsageCounter): UsageIncrement {
-  const { token, version, hour, tool, outcome, calls, cost, failures, durationMs, latency, lastAt } = counter
-  return { token, version, hour, tool, outcome, calls, cost, failures, durationMs, lastAt, ...(latency && { latency }) }
 }
 
 function bucketOf(durationMs: number): number {

@@ -1,9 +1,9 @@
 import { BlockList, isIP, isIPv4 } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatAddress, readAddress, words } from '../../src/access/ip-address.ts'
 import { compileIpRules, parseCidr, parseCidrs } from '../../src/access/network.ts'
 import { InvalidInputError } from '../../src/kernel/errors.ts'
+import { formatAddress, readAddress, words } from '../../src/kernel/ip-address.ts'
 
 describe('readAddress', () => {
   /** What the system's parser takes; of zones it has rules of its own. */

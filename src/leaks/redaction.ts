@@ -1,0 +1,23 @@
+import type { TokenFormat } from '../tokens/format.ts'
+import { symbolClass } from './symbol-class.ts'
+
+/** So many symbols after a prefix are blotted out, be they a whole token or a piece of one. */
+const PIECE = 16
+
+/**
+ * The expression that finds what must not be shown: a listed prefix with at least 16 symbols of its format behind it (as many
+ * as it has, where its tokens are shorter), whatever their checksum, so pieces and mistyped tokens too. Linear in the text:
+ * each alternative is a literal and one class, which nothing follows. It never matches where no format is listed.
+ */
+export function redactionPattern(formats: readonly TokenFormat[]): RegExp {
+  const parts = formats.map((format) => `${format.prefix}[${symbolClass(format)}]{${Math.min(PIECE, format.length)},}`)
+  return new RegExp(parts.length === 0 ? '(?!)' : parts.join('|'), 'g')
+}
+
+/** A text with a mark in the place of each match; the prefixes stay, to tell what it was. */
+export function redactText(text: string, formats: readonly TokenFormat[], pattern: RegExp): string {
+  return text.replace(pattern, (match) => {
+    const format = formats.find(({ prefix }) => match.startsWith(prefix))
+    return `${format?.prefix ?? ''}[redacted]`
+  })
+}
