@@ -1,6 +1,7 @@
 /** The parts of the benchmark, in the order in which they run. */
 export const SECTIONS = [
   'verify',
+  'signed',
   'generate',
   'limiter',
   'memory',
@@ -69,6 +70,35 @@ export const CASES: readonly Case[] = [
   },
   { id: 'verify.new.100k', section: 'verify', what: 'verify, 100,000 stored, first call of a process', unit: 'H' },
   { id: 'verify.uniform.1m', section: 'verify', what: 'verify, uniform over 200,000 of 1,000,000', unit: 'H' },
+  {
+    id: 'signed.hmac.first',
+    section: 'signed',
+    what: 'signed, compact, first sight',
+    unit: 'H',
+    budget: { atMost: 1.6 },
+  },
+  {
+    id: 'signed.hmac.again',
+    section: 'signed',
+    what: 'signed, compact, seen before',
+    unit: 'H',
+    budget: { atMost: 1 },
+  },
+  {
+    id: 'signed.jwt.first',
+    section: 'signed',
+    what: "signed, JWT (EdDSA), first sight, over jose's jwtVerify",
+    unit: 'x',
+    budget: { atMost: 1.1 },
+  },
+  {
+    id: 'signed.jwt.again',
+    section: 'signed',
+    what: 'signed, JWT, seen before',
+    unit: 'H',
+    budget: { atMost: 1 },
+    peers: ['peer.fast-jwt', 'peer.jsonwebtoken', 'peer.jose'],
+  },
   {
     id: 'generate.text',
     section: 'generate',
@@ -296,7 +326,7 @@ export const CASES: readonly Case[] = [
   {
     id: 'journal.verify.rss',
     section: 'journal',
-    what: 'journal: verify() of 1,000,000 entries, memory of the process',
+    what: 'journal: verify() of 1,000,000 entries, memory',
     unit: 'MB',
     budget: { atMost: 100 },
   },
@@ -390,6 +420,9 @@ export const CASES: readonly Case[] = [
   { id: 'peer.passport-headerapikey', section: 'peers', what: 'passport-headerapikey, plain keys in a Map', unit: 'H' },
   { id: 'peer.better-auth.verify', section: 'peers', what: 'better-auth, verify, 1000 keys in memory', unit: 'H' },
   { id: 'peer.better-auth.create', section: 'peers', what: 'better-auth, create, in memory', unit: 'H' },
+  { id: 'peer.fast-jwt', section: 'peers', what: 'fast-jwt, HS256, its cache on', unit: 'H' },
+  { id: 'peer.jsonwebtoken', section: 'peers', what: 'jsonwebtoken, HS256', unit: 'H' },
+  { id: 'peer.jose', section: 'peers', what: 'jose, HS256', unit: 'H' },
   { id: 'peer.nanoid', section: 'peers', what: 'nanoid customAlphabet, 64 characters', unit: 'H' },
   { id: 'peer.rate-limiter-flexible', section: 'peers', what: 'rate-limiter-flexible, memory', unit: 'H' },
 ]

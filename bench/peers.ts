@@ -19,6 +19,12 @@ interface Peers {
   'better-auth': { betterAuth(options: object): { api: BetterAuthApi; $context: Promise<BetterAuthContext> } }
   'better-auth/adapters/memory': { memoryAdapter(tables: { [table: string]: unknown[] }): unknown }
   '@better-auth/api-key': { apiKey(options: object): unknown }
+  'fast-jwt': {
+    createSigner(options: object): (payload: object) => string
+    createVerifier(options: object): (text: string) => unknown
+  }
+  jsonwebtoken: { default: { verify(text: string, key: string, options: object): unknown } }
+  jose: { jwtVerify(text: string, key: unknown, options: object): Promise<unknown> }
   nanoid: { customAlphabet(alphabet: string, size: number): () => string }
   'rate-limiter-flexible': {
     RateLimiterMemory: new (options: { points: number; duration: number }) => { consume(key: string): Promise<unknown> }
@@ -52,6 +58,7 @@ export async function peersSection(report: Report): Promise<void> {
   const cases: [string, Subject][] = [
     ['peer.prefixed-api-key', await prefixedApiKey()],
     ['peer.passport-headerapikey', await passportHeader()],
+    ...(await jwtPeers()),
     ['peer.nanoid', await nanoid()],
     ['peer.rate-limiter-flexible', await rateLimiterFlexible()],
     ...(await betterAuth()),
@@ -64,6 +71,32 @@ const ALPHANUMERIC = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 async function nanoid(): Promise<Subject> {
   const make = (await load('nanoid')).customAlphabet(ALPHANUMERIC, 64)
   return { run: () => make() }
+}
+
+/** HS256 with issuer and audience, as they come: fast-jwt with its cache on. */
+async function jwtPeers(): Promise<[string, Subject][]> {
+  const secret = randomBytes(32).toString('base64url')
+  const { createSigner, createVerifier } = await load('fast-jwt')
+  const sign = createSigner({ key: secret, algorithm: 'HS256', expiresIn: 86_400_000, iss: 'bench', aud: 'bench' })
+  const texts = Array.from({ length: WORKING_SET }, (_, i) =>
+    sign({ sub: `agent-${i}`, scope: 'docs:read docs:write' }),
+  )
+  const text = (i: number) => texts[i % WORKING_SET] as string
+  const cached = createVerifier({
+    ...{ key: secret, algorithms: ['HS256'], allowedIss: 'bench', allowedAud: 'bench' },
+    cache: WORKING_SET * 2,
+  })
+  for (const each of texts) cached(each)
+  const { default: jsonwebtoken } = await load('jsonwebtoken')
+  const options = { algorithms: ['HS256'], issuer: 'bench', audience: 'bench' }
+  const { jwtVerify } = await load('jose')
+  const hmac = { name: 'HMAC', hash: 'SHA-256' }
+  const key = await crypto.subtle.importKey('raw', Buffer.from(secret), hmac, false, ['verify'])
+  return [
+    ['peer.fast-jwt', { run: (i) => cached(text(i)) }],
+    ['peer.jsonwebtoken', { run: (i) => jsonwebtoken.verify(text(i), secret, options) }],
+    ['peer.jose', { run: (i) => jwtVerify(text(i), key, options), async: true }],
+  ]
 }
 
 async function prefixedApiKey(): Promise<Subject> {

@@ -13,10 +13,12 @@ import { postgresMillionSection, postgresSection } from './postgres.ts'
 import { redisSection } from './redis.ts'
 import type { Report, Result, Skip, Skipped } from './result.ts'
 import { rulesSection } from './rules.ts'
+import { signedSection } from './signed.ts'
 import { verifySection } from './verify.ts'
 
 const RUNNERS: { readonly [section in Section]: (report: Report, skip: Skip) => Promise<void> } = {
   verify: verifySection,
+  signed: signedSection,
   generate: generateSection,
   limiter: limiterSection,
   memory: memorySection,

@@ -16,6 +16,8 @@ import type { LeakErrorCode } from './leaks/errors.ts'
 import type { LeakEvents } from './leaks/events.ts'
 import type { RotationErrorCode } from './rotation/errors.ts'
 import type { RotationEvents } from './rotation/events.ts'
+import type { SignedErrorCode } from './signed/errors.ts'
+import type { SignedEvents } from './signed/events.ts'
 import type { ClockSkewedEvent } from './stores/clock-skew.ts'
 import type { StoreErrorCode } from './stores/errors.ts'
 import type { KeyErrorCode } from './tokens/key-ring.ts'
@@ -40,7 +42,8 @@ export interface TokenEvents
     JournalEvents,
     LeakEvents,
     BackupEvents,
-    ApprovalEvents {
+    ApprovalEvents,
+    SignedEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -59,4 +62,5 @@ export type ErrorCode =
   | JournalErrorCode
   | ArchiveErrorCode
   | LeakErrorCode
+  | SignedErrorCode
   | 'ERR_FORMAT_CLASH'

@@ -180,7 +180,6 @@ export type {
   ChannelFailedEvent,
   IssuingEvents,
   LimiterFailedEvent,
-  StoreFailedEvent,
   TokenDeniedEvent,
   TokenDisabledEvent,
   TokenEnabledEvent,
@@ -319,6 +318,7 @@ export {
 export type { RotationSettings } from './rotation/settings.ts'
 export type { WhenInGrace } from './rotation/start.ts'
 export { type PublishToWebhookOptions, publishToWebhook, WebhookError } from './rotation/webhook-hook.ts'
+export * from './signed/public.ts'
 export type { ChangeChannel } from './stores/change-channel.ts'
 export type { ClockSkewedEvent } from './stores/clock-skew.ts'
 export type { Attribution } from './stores/commit.ts'
@@ -336,6 +336,7 @@ export type { JournalEntry, JournalFacts, JournalHead, Link, SealedEntry } from 
 export { KeyInUseError, KeyRingMismatchError } from './stores/key-check.ts'
 export { MemoryTokenStore, type MemoryTokenStoreOptions } from './stores/memory-token-store.ts'
 export type { EventRecord, OutboxEvent } from './stores/outbox.ts'
+export type { StoreFailedEvent } from './stores/store-failed.ts'
 export type {
   Cell,
   Commit,
@@ -372,7 +373,7 @@ export {
 export { FormatClashError, KnownFormats } from './tokens/known-formats.ts'
 export type { ArgValue, Level, Policy, Quota, RateLimit, ToolRule } from './tokens/policy.ts'
 export type { Risk } from './tokens/risk.ts'
-export type { TokenView, VersionView } from './tokens/token-view.ts'
+export type { SignedFacts, TokenView, VersionView } from './tokens/token-view.ts'
 export {
   type CheckStep,
   DENIAL_STATUS,

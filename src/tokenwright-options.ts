@@ -19,6 +19,7 @@ import type { Emitter } from './kernel/emitter.ts'
 import type { Random } from './kernel/random.ts'
 import type { RotationTick } from './rotation/rotation-turn.ts'
 import type { RotationSettings } from './rotation/settings.ts'
+import type { SignerSettings } from './signed/signer.ts'
 import type { ChangeChannel } from './stores/change-channel.ts'
 import type { TokenStore } from './stores/token-store.ts'
 import type { FormatInput } from './tokens/format.ts'
@@ -57,6 +58,8 @@ export interface TokenwrightOptions {
   readonly backups?: BackupSettings | undefined
   /** How long ended tokens stay before `tick()` removes them. Default 30 d; `false` = never by itself. */
   readonly retention?: Duration | false | undefined
+  /** How signed tokens are made and proved. */
+  readonly signed?: SignerSettings | undefined
   /** From when on `health()` counts a token as old, expiring or unused. */
   readonly ages?: TokenAgesSettings | undefined
   /** How rules are run on this instance. */
@@ -97,5 +100,5 @@ export interface TickReport {
 export const OPTIONS: readonly string[] = [
   ...['store', 'keys', 'clock', 'random', 'events', 'scopes', 'formats', 'defaults', 'limiter', 'failMode', 'usage'],
   ...['retention', 'ages', 'rules', 'tickInterval', 'cacheSize', 'maxStaleness', 'channel', 'rotation', 'audit'],
-  ...['onEvent', 'outbox', 'backups', 'approvals', 'maxTtl'],
+  ...['onEvent', 'outbox', 'backups', 'approvals', 'maxTtl', 'signed'],
 ]

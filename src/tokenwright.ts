@@ -7,7 +7,7 @@ import { RULE_KINDS } from './automation/archived-kinds.ts'
 import { ruleKind } from './automation/rule.ts'
 import { RuleEngine } from './automation/rule-engine.ts'
 import { Scheduler } from './automation/scheduler.ts'
-import { CORE_KINDS } from './backup/archived-kind.ts'
+import { archived, CORE_KINDS } from './backup/archived-kind.ts'
 import { Backups } from './backup/backups.ts'
 import type { TokenEvents } from './catalogue.ts'
 import { Outbox } from './events/outbox.ts'
@@ -38,10 +38,14 @@ import { LeakKit } from './leaks/leak-kit.ts'
 import { ROTATION_KINDS } from './rotation/archived-kinds.ts'
 import type { RotateOptions } from './rotation/rotate-options.ts'
 import { type Rotated, type RotatedAgain, Rotator } from './rotation/rotator.ts'
+import { revocationKind } from './signed/revocation.ts'
+import { Signer } from './signed/signer.ts'
+import { signingKeyKind } from './signed/signing-key.ts'
 import { ClockSkew } from './stores/clock-skew.ts'
 import type { Attribution } from './stores/commit.ts'
 import { Foundation } from './stores/foundation.ts'
 import type { Page } from './stores/token-store.ts'
+import { hasSignedForm } from './tokens/format.ts'
 import { KnownFormats } from './tokens/known-formats.ts'
 import { RETIRED_RETENTION, tokenKind } from './tokens/record.ts'
 import type { TokenView } from './tokens/token-view.ts'
@@ -51,7 +55,9 @@ import { UsageTracker } from './usage/usage-tracker.ts'
 
 const CLEANUP_EVERY = 3_600_000
 /** The kinds whose every change is journaled. */
-const JOURNALED = [tokenKind, approvalKind, journalBaseKind, ruleKind]
+const JOURNALED = [tokenKind, approvalKind, journalBaseKind, ruleKind, signingKeyKind, revocationKind]
+/** What of signed tokens goes into archives. */
+const SIGNED_KINDS = [archived(signingKeyKind, { all: ['created'] }), archived(revocationKind, { all: ['ends'] })]
 
 /**
  * The front door: makes the services, wires them together, and has a short cut to each of the usual calls.
@@ -71,6 +77,7 @@ export class Tokenwright {
   readonly generator: Generator
   readonly registry: Registry
   readonly verifier: Verifier
+  readonly signer: Signer
   readonly rotator: Rotator
   readonly keys: KeyManager
   readonly usage: UsageTracker
@@ -129,11 +136,13 @@ export class Tokenwright {
     const approvals = options.approvals && this.approvals
     const remote = { maxStaleness, channel }
     this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, ...remote, approvals })
+    const cap = (granted: readonly string[]) => this.authorizer?.maxTtl(granted)
+    this.signer = new Signer({ ...shared, signed: options.signed, cap, limits: this.verifier.limits })
     // Another instance's counts are in the store after a flush or two.
     const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
     this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })
     this.keys = new KeyManager({ foundation: base })
-    const kinds = [...CORE_KINDS, ...ROTATION_KINDS, ...RULE_KINDS]
+    const kinds = [...CORE_KINDS, ...ROTATION_KINDS, ...RULE_KINDS, ...SIGNED_KINDS]
     this.backups = new Backups({ ...options.backups, foundation: base, kinds })
     this.rules = new RuleEngine({
       ...options.rules,
@@ -188,9 +197,16 @@ export class Tokenwright {
     return this.generator.import(input)
   }
 
-  /** Checks a string: {@link Verifier.verify}. */
+  /** Checks a string, an opaque token or a signed one: {@link Verifier.verify}. */
   verify(presented: unknown, context?: VerifyContext): Promise<Verification> {
-    return this.verifier.verify(presented, context)
+    if (typeof presented !== 'string' || presented === '') return this.verifier.verify(presented, context)
+    const signed = hasSignedForm(presented)
+    const accept = context?.accept
+    if (Array.isArray(accept) && !accept.includes(signed ? 'signed' : 'opaque')) {
+      return this.verifier.judge('unknown', context)
+    }
+    if (!signed) return this.verifier.verify(presented, context)
+    return this.verifier.judge(this.signer.prove(presented), context)
   }
 
   /** Gives a token a new version: {@link Rotator.rotate}. */
@@ -275,6 +291,7 @@ export class Tokenwright {
   async #close(): Promise<void> {
     this.#stopListening()
     this.verifier.close()
+    this.signer.close()
     await Promise.all([this.rules.close(), this.rotator.close()])
     await this.scheduler.stop()
     await this.#ticking
@@ -311,6 +328,7 @@ export class Tokenwright {
     const warned = (await this.#part('expiry warnings', now, () => this.#warnings.tick(now))) ?? 0
     const rotations = await this.#part('rotations', now, () => this.rotator.tick())
     await this.#part('approvals', now, () => this.approvals.tick(now))
+    await this.#part('signed tokens', now, () => this.signer.tick(now))
     const cleanup = await this.#cleanup(now)
     const outbox = await this.#part('outbox', now, () => this.outbox.tick(now))
     return { warned, ...(rotations && { rotations }), ...(cleanup && { cleanup }), ...(outbox && { outbox }) }

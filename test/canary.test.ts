@@ -10,6 +10,7 @@ import { runKind } from '../src/automation/run.ts'
 import { FileTokenStore } from '../src/file/index.ts'
 import {
   type BulkRotated,
+  KeyRing,
   logTo,
   MemoryTokenStore,
   publishToWebhook,
@@ -21,6 +22,7 @@ import {
 import { PostgresRateLimiter, PostgresTokenStore } from '../src/postgres/index.ts'
 import { batchKind } from '../src/rotation/batch-record.ts'
 import { rotationKind } from '../src/rotation/rotation-record.ts'
+import { signingKeyKind } from '../src/signed/signing-key.ts'
 import { keyKind } from '../src/stores/key-check.ts'
 import { eventKind } from '../src/stores/outbox.ts'
 import { activityKind } from '../src/stores/usage-rows.ts'
@@ -253,6 +255,7 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
   ]) ?? [])
     outputs.add(rows)
   outputs.add(await store.journal({ limit: 1000 }))
+  await liveSigned(tokens, store, KeyRing.from(keys), outputs, secrets)
   await tokens.close()
   return { outputs, secrets }
 }
@@ -302,6 +305,50 @@ async function liveLeaks(tokens: Tokenwright, outputs: Outputs, secrets: string[
   outputs.add(alerts)
   await outputs.attempt(() => tokens.usage.analytics.byToken())
   await outputs.attempt(() => tokens.usage.analytics.talkers())
+}
+
+/** Signed tokens in both forms, their keys, and the mistakes that hosts and clients make with them. */
+async function liveSigned(
+  tokens: Tokenwright,
+  store: TokenStore,
+  ring: KeyRing,
+  outputs: Outputs,
+  secrets: string[],
+): Promise<void> {
+  const { signer } = tokens
+  for (const format of ['jwt', 'hmac'] as const) {
+    const { token, ...rest } = await signer.mint({ agent: `canary-${format}`, scopes: ['a:b'], ttl: '1h', format })
+    secrets.push(token)
+    outputs.add(rest)
+    for (let i = 0; i < 2; i++) await outputs.attempt(() => tokens.verify(token, { tool: 'ping', explain: true }))
+    await outputs.attempt(() => signer.verify(token))
+    await outputs.attempt(() => signer.introspect(token))
+    await outputs.attempt(() => tokens.verify(`${token}x`))
+    await outputs.attempt(() => signer.mint({ agent: 'a', ttl: '1h', format: token as 'jwt' }))
+    await outputs.attempt(() => signer.mint({ agent: 'a', ttl: token as '1h', format }))
+    await outputs.attempt(() => signer.mint({ agent: 'a', ttl: '1h', format, scopes: [token] }))
+    await outputs.attempt(() => signer.mint({ agent: 'a', ttl: '1h', format, [token]: 1 } as never))
+    await outputs.attempt(() => signer.mint({ agent: 'a', ttl: '1h', format, claims: { [token]: 1 } }))
+    await outputs.attempt(() => signer.mint({ agent: 'a', ttl: '1h', format, minter: token as never }))
+    await outputs.attempt(() => signer.revoke({ id: token }))
+    await outputs.attempt(() => signer.revoke({ token: `${token}x` }))
+    await outputs.attempt(() => signer.revoke(token as 'all'))
+    await outputs.attempt(() => signer.revoke({ [token]: 1 } as never))
+    await outputs.attempt(() => signer.revoke({ token }, { actor: 'canary' }))
+    await outputs.attempt(() => tokens.verify(token))
+  }
+  await outputs.attempt(() => signer.rotateKey())
+  await outputs.attempt(() => signer.jwks())
+  const held = await store.get(signingKeyKind, 'EdDSA')
+  for (const { kid, sealed } of held?.value.versions ?? []) {
+    if (sealed === undefined) continue
+    secrets.push((JSON.parse(ring.unseal(sealed, ['signing_key', 'EdDSA', kid])) as { d: string }).d)
+  }
+  expect(held?.value.versions.length).toBe(2)
+  outputs.add(signer)
+  outputs.add(held)
+  await outputs.attempt(() => signer.rotateKey({ compromised: true }))
+  await outputs.attempt(() => signer.tick())
 }
 
 /** Rules: what they do, and what hosts may put in the wrong place. */

@@ -3,7 +3,19 @@ import { checkFields } from '../kernel/fields.ts'
 import { LEVELS } from '../tokens/policy.ts'
 import type { VerifyContext } from '../tokens/verification.ts'
 
-const FIELDS = ['ip', 'tool', 'args', 'scopes', 'level', 'cost', 'approval', 'explain', 'caller', 'finishLater']
+const FIELDS = [
+  'accept',
+  'ip',
+  'tool',
+  'args',
+  'scopes',
+  'level',
+  'cost',
+  'approval',
+  'explain',
+  'caller',
+  'finishLater',
+]
 const KNOWN: ReadonlySet<string> = new Set(FIELDS)
 
 /**
@@ -15,7 +27,8 @@ const KNOWN: ReadonlySet<string> = new Set(FIELDS)
 export function checkContext(context: VerifyContext): void {
   if (typeof context !== 'object' || context === null) throw mustBe('context', 'an object')
   for (const field in context) if (!KNOWN.has(field)) checkFields('context', context, FIELDS)
-  const { ip, tool, scopes, args, level, cost, caller } = context
+  const { accept, ip, tool, scopes, args, level, cost, caller } = context
+  if (accept !== undefined) checkAccept('accept', accept)
   if (ip !== undefined && typeof ip !== 'string') throw mustBe('ip', 'a text')
   if (tool !== undefined && (typeof tool !== 'string' || tool === '')) throw mustBe('tool', 'a name')
   if (scopes !== undefined && !isTexts(scopes)) throw mustBe('scopes', 'a list of texts')
@@ -23,6 +36,17 @@ export function checkContext(context: VerifyContext): void {
   if (caller !== undefined && typeof caller !== 'string') throw mustBe('caller', 'a text')
   if (cost !== undefined && (!Number.isSafeInteger(cost) || cost < 0)) throw mustBe('cost', 'a whole number from 0')
   if (level !== undefined && !LEVELS.includes(level)) throw mustBe('level', `one of ${LEVELS.join(', ')}`)
+}
+
+/**
+ * Checks which tokens will do.
+ *
+ * @throws InvalidInputError unless it is a list of `opaque` and `signed`, and not empty
+ */
+export function checkAccept(field: string, accept: readonly unknown[]): void {
+  if (Array.isArray(accept) && accept.length > 0 && accept.every((form) => form === 'opaque' || form === 'signed'))
+    return
+  throw new InvalidInputError(field, "must be a list of 'opaque' and 'signed'", 'leave it out for both')
 }
 
 function isTexts(value: unknown): boolean {

@@ -154,8 +154,9 @@ export class Authenticator<Req> {
 
   /** What is asked of the token when no function of the host has a say. */
   #context(method: string, ip: string | undefined): Mutable<VerifyContext> {
-    const { tool, args, cost, caller, level } = this.#options
+    const { accept, tool, args, cost, caller, level } = this.#options
     return {
+      accept,
       ip,
       scopes: this.#scopes,
       level: level ?? (method === 'GET' || method === 'HEAD' ? 'read_only' : 'standard'),

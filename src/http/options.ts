@@ -34,6 +34,8 @@ export interface AuthenticateOptions<Req> {
   readonly approval?: ((request: Req) => string | undefined | PromiseLike<string | undefined>) | undefined
   /** Who calls, as the host knows it, for the request log. */
   readonly caller?: FromRequest<Req, string | undefined> | undefined
+  /** Which tokens will do, such as `['opaque']` where only those with a record are wanted. Default: both. */
+  readonly accept?: readonly ('opaque' | 'signed')[] | undefined
   /** Whether a request without credentials passes, without a token. Bad credentials are refused all the same. Default false. */
   readonly optional?: boolean | undefined
   /** Whether a CORS preflight passes, without a token: browsers send it without credentials. Default true. */
@@ -75,6 +77,10 @@ const CHECKS: { readonly [name in OptionName]-?: (value: unknown) => string | un
   approval: isFunction,
   caller: (value) =>
     typeof value === 'function' || isText(value) ? undefined : 'give a text or a function of the request',
+  accept: (value) =>
+    isListOf(value, (form) => form === 'opaque' || form === 'signed') && (value as readonly unknown[]).length > 0
+      ? undefined
+      : "give a list of 'opaque' and 'signed'",
   optional: isBoolean,
   preflight: isBoolean,
   requireHttps: isBoolean,

@@ -1,9 +1,10 @@
+import type { Unproved } from '../access/provable.ts'
 import type { Stored } from '../kernel/kind.ts'
 import type { Foundation } from '../stores/foundation.ts'
 import type { Cell, TokenStore } from '../stores/token-store.ts'
 import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import { furtherKeys, type Proof } from './proof.ts'
-import type { ProofShelf, Unproved } from './proof-shelf.ts'
+import type { ProofShelf } from './proof-shelf.ts'
 
 /** Reads a store that is in this process, by its live cells: the record that a proof is held to is the record itself. */
 export class CellProofs {

@@ -1,4 +1,5 @@
 import type { Attribution } from '../stores/commit.ts'
+import type { StoreFailedEvent } from '../stores/store-failed.ts'
 import type { TokenRecord } from '../tokens/record.ts'
 
 /** What every event about a token tells. */
@@ -71,16 +72,6 @@ export interface TokenDeniedEvent {
   readonly ip?: string
   /** The tool that was asked for. */
   readonly tool?: string
-}
-
-/** The store didn't answer a verification; the fail mode decided. */
-export interface StoreFailedEvent {
-  /** The error's code. */
-  readonly code: string
-  /** Whether an answer was given from what was known before. */
-  readonly stale: boolean
-  /** When, epoch ms. */
-  readonly at: number
 }
 
 /** The shared limiter didn't answer; the fail mode decided. */

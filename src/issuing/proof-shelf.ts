@@ -1,17 +1,15 @@
 import type { Limits } from '../access/limits.ts'
+import type { Unproved } from '../access/provable.ts'
 import type { ScopeCatalog } from '../access/scope-catalog.ts'
 import { codeOf } from '../kernel/errors.ts'
 import type { Stored } from '../kernel/kind.ts'
 import type { Foundation } from '../stores/foundation.ts'
 import type { Cell } from '../stores/token-store.ts'
+import { ProofCache } from '../tokens/proof-cache.ts'
 import type { TokenRecord } from '../tokens/record.ts'
 import type { AddedDigests } from './added-digests.ts'
 import type { IssuingEvents } from './events.ts'
 import { Proof, TokenMemo, versionOf, versionUnder } from './proof.ts'
-import { ProofCache } from './proof-cache.ts'
-
-/** Why a string proves nothing. */
-export type Unproved = 'malformed' | 'unknown' | 'unavailable'
 
 /** What a {@link ProofShelf} is made from. */
 export interface ProofShelfOptions {

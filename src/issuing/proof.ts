@@ -1,18 +1,18 @@
 import { type CompiledPolicy, compilePolicy } from '../access/checks.ts'
 import type { Limits, TokenLimits } from '../access/limits.ts'
+import type { Provable } from '../access/provable.ts'
 import type { ScopeCatalog } from '../access/scope-catalog.ts'
 import type { Stored } from '../kernel/kind.ts'
 import type { Foundation } from '../stores/foundation.ts'
 import type { Cell } from '../stores/token-store.ts'
-import type { Proven } from '../tokens/answer.ts'
 import { digestKeys, importedKeys } from '../tokens/digest.ts'
 import { isWellFormed } from '../tokens/format.ts'
 import type { KeyRing } from '../tokens/key-ring.ts'
+import type { Remembered } from '../tokens/proof-cache.ts'
 import { type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record.ts'
 import type { LimitState } from '../tokens/verification.ts'
 import { endOf } from '../tokens/versions.ts'
 import type { UsageCounter } from '../usage/usage-counter.ts'
-import type { Remembered } from './proof-cache.ts'
 
 /** What all versions of one token share in this process. Hangs on the token's cell where the store has cells. */
 export class TokenMemo implements TokenLimits {
@@ -30,7 +30,7 @@ export class TokenMemo implements TokenLimits {
  * A string that was proved to be a version of a token, with what the checks need of the record. What it holds is
  * derived from one revision and made anew when the record has another.
  */
-export class Proof implements Proven, Remembered {
+export class Proof implements Provable, Remembered {
   readonly key: string
   recent = false
   stored: Stored<TokenRecord>

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import type { Unproved } from '../access/provable.ts'
 import type { MaybePromise } from '../kernel/kind.ts'
 import type { ChangeChannel } from '../stores/change-channel.ts'
 import type { TokenStore } from '../stores/token-store.ts'
@@ -6,7 +7,7 @@ import { hasSignedForm, isWellFormed, MAX_SIGNED_LENGTH } from '../tokens/format
 import type { KnownFormats } from '../tokens/known-formats.ts'
 import { CellProofs } from './cell-proofs.ts'
 import type { Proof } from './proof.ts'
-import { ProofShelf, type ProofShelfOptions, type Unproved } from './proof-shelf.ts'
+import { ProofShelf, type ProofShelfOptions } from './proof-shelf.ts'
 import { RemoteProofs } from './remote-proofs.ts'
 
 /** What a {@link Prover} is made from. */

@@ -1,3 +1,4 @@
+import type { Unproved } from '../access/provable.ts'
 import { codeOf } from '../kernel/errors.ts'
 import type { MaybePromise, Stored } from '../kernel/kind.ts'
 import type { ChangeChannel } from '../stores/change-channel.ts'
@@ -6,7 +7,7 @@ import type { StoreChange } from '../stores/token-store.ts'
 import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import type { IssuingEvents } from './events.ts'
 import { furtherKeys, type Proof } from './proof.ts'
-import type { ProofShelf, Unproved } from './proof-shelf.ts'
+import type { ProofShelf } from './proof-shelf.ts'
 
 /** How many strings are remembered as unknown, and for how long at most, ms: a token made elsewhere shows soon. */
 const MAX_UNKNOWN = 10_000

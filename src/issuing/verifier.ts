@@ -2,6 +2,7 @@ import type { ApprovalGate } from '../access/approval-gate.ts'
 import { explain, firstRefusal, missingScopes } from '../access/checks.ts'
 import { checkContext } from '../access/context.ts'
 import { type LimiterFailMode, type LimitRefusal, Limits, type Taking } from '../access/limits.ts'
+import type { Provable, Unproved } from '../access/provable.ts'
 import type { RateLimiter } from '../access/rate-limiter.ts'
 import type { ScopeCatalog } from '../access/scope-catalog.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
@@ -21,7 +22,6 @@ import { AddedDigests } from './added-digests.ts'
 import type { IssuingEvents } from './events.ts'
 import type { IssuingOptions } from './generator.ts'
 import { Proof } from './proof.ts'
-import type { Unproved } from './proof-shelf.ts'
 import { Prover } from './prover.ts'
 
 /** What a verifier does when something that it needs doesn't answer. Each case emits an event. */
@@ -83,10 +83,11 @@ const TRY_AGAIN: DenialDetails = Object.freeze({ retryAfterMs: 1000 })
 export class Verifier {
   /** Digests that good verifications have earned; flushed by `tick()`. @internal */
   readonly addedDigests: AddedDigests
+  /** Rate limits and quotas, for signed tokens too. @internal */
+  readonly limits: Limits
   readonly #base: Foundation<IssuingEvents>
   readonly #catalog: ScopeCatalog | undefined
   readonly #usage: UsageTracker | undefined
-  readonly #limits: Limits
   readonly #prover: Prover
   readonly #logClosed: boolean
   readonly #approvals: ApprovalGate | undefined
@@ -118,7 +119,7 @@ export class Verifier {
       throw new InvalidInputError('cacheSize', 'must be a whole number from 2', 'leave it out for 65536')
     }
     const { clock, random } = base
-    this.#limits = new Limits({
+    this.limits = new Limits({
       store: base.store,
       clock,
       random,
@@ -134,7 +135,7 @@ export class Verifier {
       base,
       formats: options.formats instanceof KnownFormats ? options.formats : new KnownFormats(options.formats),
       catalog: this.#catalog,
-      limits: this.#limits,
+      limits: this.limits,
       addedDigests: this.addedDigests,
       cacheSize,
       staleIfError: store === 'stale' ? staleFor : 0,
@@ -155,21 +156,47 @@ export class Verifier {
     if (context !== NO_CONTEXT) checkContext(context)
     const waiting = this.#base.ready()
     if (waiting !== undefined) {
-      try {
-        await waiting
-      } catch (error) {
-        if (error instanceof KeyRingMismatchError || error instanceof KeyInUseError) throw error
-        const at = this.#base.clock.now()
-        this.#base.events.emit('store.failed', { code: codeOf(error), stale: false, at })
-        return this.#deny('unavailable', undefined, context, at, TRY_AGAIN)
-      }
+      const refused = await this.#refuseUnready(waiting, context)
+      if (refused !== undefined) return refused
     }
     return this.#verify(presented, context)
+  }
+
+  /**
+   * Judges what was proved elsewhere, such as a signed token, as a string of this verifier's own.
+   *
+   * @param proved - the proof, or why there is none; a promise of it must not reject
+   * @throws InvalidInputError for a context with unknown or unusable fields; KeyRingMismatchError, KeyInUseError
+   * @internal
+   */
+  async judge(proved: MaybePromise<Provable | Unproved>, context: VerifyContext = NO_CONTEXT): Promise<Verification> {
+    if (context !== NO_CONTEXT) checkContext(context)
+    const { clock } = this.#base
+    const waiting = this.#base.ready()
+    if (waiting !== undefined) {
+      const refused = await this.#refuseUnready(waiting, context)
+      if (refused !== undefined) return refused
+    }
+    if (proved instanceof Promise) return this.#judgeProved(await proved, context, clock.now())
+    return this.#judgeProved(proved, context, clock.now())
   }
 
   /** Stops listening for changes of a store that is elsewhere. */
   close(): void {
     this.#prover.close()
+  }
+
+  /** The refusal while the store can't tell whether the key ring is its own; `undefined` once it is known. */
+  async #refuseUnready(waiting: Promise<void>, context: VerifyContext): Promise<Verification | undefined> {
+    try {
+      await waiting
+      return undefined
+    } catch (error) {
+      if (error instanceof KeyRingMismatchError || error instanceof KeyInUseError) throw error
+      const at = this.#base.clock.now()
+      this.#base.events.emit('store.failed', { code: codeOf(error), stale: false, at })
+      return this.#deny('unavailable', undefined, context, at, TRY_AGAIN)
+    }
   }
 
   #verify(presented: unknown, context: VerifyContext): MaybePromise<Verification> {
@@ -185,13 +212,13 @@ export class Verifier {
     return this.#judgeProved(proved, context, now)
   }
 
-  #judgeProved(proved: Proof | Unproved, context: VerifyContext, now: number): MaybePromise<Verification> {
-    if (proved instanceof Proof) return this.#judge(proved, context, now)
+  #judgeProved(proved: Provable | Unproved, context: VerifyContext, now: number): MaybePromise<Verification> {
+    if (typeof proved === 'object') return this.#judge(proved, context, now)
     return this.#deny(proved, undefined, context, now, proved === 'unavailable' ? TRY_AGAIN : undefined)
   }
 
   /** Everything after the proof, in order. */
-  #judge(proof: Proof, context: VerifyContext, now: number): MaybePromise<Verification> {
+  #judge(proof: Provable, context: VerifyContext, now: number): MaybePromise<Verification> {
     const { version, policy } = proof
     const token = proof.stored.value
     if (token.canary === true) return this.#refuseCanary(proof, context, now)
@@ -225,7 +252,7 @@ export class Verifier {
       return this.#judgeApproval(this.#approvals, proof, context, now, cost, risk)
     }
     if (policy.policy.rateLimits !== undefined || policy.policy.quota !== undefined) {
-      const limited = this.#limits.reserve(proof.memo, token, cost, now)
+      const limited = this.limits.reserve(proof.memo, token, cost, now)
       if (limited instanceof Promise)
         return limited.then((refused) => this.#conclude(proof, context, now, cost, refused, risk))
       return this.#conclude(proof, context, now, cost, limited, risk)
@@ -243,7 +270,7 @@ export class Verifier {
   /** The approval is looked at first, then the limits are reserved, then it is used: by one call only, whoever races. */
   async #judgeApproval(
     approvals: ApprovalGate,
-    proof: Proof,
+    proof: Provable,
     context: VerifyContext,
     now: number,
     cost: number,
@@ -258,14 +285,14 @@ export class Verifier {
       const found = await approvals.peek(context.approval, call)
       if (typeof found === 'string') return refuse()
       const taking: Taking = { rate: 'nowhere', window: undefined }
-      const limited = await this.#limits.reserve(proof.memo, proof.stored.value, cost, now, taking)
+      const limited = await this.limits.reserve(proof.memo, proof.stored.value, cost, now, taking)
       if (limited !== undefined) return this.#conclude(proof, context, now, cost, limited, risk)
       const used = await approvals.consume(found).catch((error: unknown) => {
-        this.#limits.giveBack(proof.memo, proof.stored.value, cost, taking)
+        this.limits.giveBack(proof.memo, proof.stored.value, cost, taking)
         throw error
       })
       if (used) return this.#conclude(proof, context, now, cost, undefined, risk)
-      this.#limits.giveBack(proof.memo, proof.stored.value, cost, taking)
+      this.limits.giveBack(proof.memo, proof.stored.value, cost, taking)
       return refuse()
     } catch (error) {
       this.#base.events.emit('store.failed', { code: codeOf(error), stale: false, at: now })
@@ -274,7 +301,7 @@ export class Verifier {
   }
 
   #conclude(
-    proof: Proof,
+    proof: Provable,
     context: VerifyContext,
     now: number,
     cost: number,
@@ -316,7 +343,7 @@ export class Verifier {
 
   #deny(
     code: DenialCode,
-    proof: Proof | undefined,
+    proof: Provable | undefined,
     context: VerifyContext,
     now: number,
     details?: DenialDetails,

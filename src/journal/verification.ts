@@ -37,8 +37,8 @@ export interface JournalVerification {
   readonly firstBad?: BadEntry
 }
 
-/** Entries read at a time. */
-const PAGE = 1000
+/** Entries read at a time. Larger pages make the engine's young generation grow: at 1000 the process takes 30 MB more. */
+const PAGE = 200
 
 /**
  * Goes along the whole journal, in pages.

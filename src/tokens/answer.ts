@@ -16,10 +16,14 @@ import { viewOf } from './view.ts'
 
 /** A token whose secret was proved, as far as an answer needs it. */
 export interface Proven {
+  /** The agent of a signed token. */
+  readonly agent?: string | undefined
   readonly stored: Stored<TokenRecord>
   readonly version: TokenVersion
   /** What is left of its limits. */
   limitStates(now: number): LimitState[]
+  /** What may be told of it, where its record doesn't tell all. */
+  view?(now: number): TokenView
 }
 
 /** What is remembered of a call, for counters and logs. */
@@ -79,7 +83,7 @@ export class VerifiedAnswer implements Verified {
   }
 
   get token(): TokenView {
-    this.#token ??= viewOf(this.#stored, this.#at)
+    this.#token ??= this.#proven.view?.(this.#at) ?? viewOf(this.#stored, this.#at)
     return this.#token
   }
 
@@ -115,7 +119,7 @@ export class DeniedAnswer implements Denied {
   declare readonly approvalRequest?: { readonly [name: string]: unknown }
   declare readonly limits?: readonly LimitState[]
   declare readonly explain?: readonly CheckStep[]
-  readonly #proven: Pick<Proven, 'stored' | 'version'> | undefined
+  readonly #proven: Pick<Proven, 'stored' | 'version' | 'agent'> | undefined
   readonly #context: VerifyContext
   readonly #at: number
   readonly #risk: string | undefined
@@ -130,7 +134,7 @@ export class DeniedAnswer implements Denied {
    */
   constructor(
     code: DenialCode,
-    proven: Pick<Proven, 'stored' | 'version'> | undefined,
+    proven: Pick<Proven, 'stored' | 'version' | 'agent'> | undefined,
     context: VerifyContext,
     at: number,
     risk?: string,
@@ -162,7 +166,7 @@ function factsOf(
   context: VerifyContext,
   at: number,
   outcome: string,
-  proven: Pick<Proven, 'stored' | 'version'> | undefined,
+  proven: Pick<Proven, 'stored' | 'version' | 'agent'> | undefined,
   risk: string | undefined,
 ): CallFacts {
   return {
@@ -173,6 +177,7 @@ function factsOf(
     tool: context.tool ?? '',
     outcome,
     risk,
+    agent: proven?.agent,
     ip: context.ip,
     caller: context.caller,
     finishLater: context.finishLater === true,

@@ -3,8 +3,8 @@ import type { Random } from '../kernel/random.ts'
 import { alphabetOf, type Charset, drawInto, isPrintable } from './alphabet.ts'
 import { crc32 } from './crc32.ts'
 
-/** The presets of token forms. `imported` marks tokens that another system made. */
-export type TokenType = 'api_key' | 'github' | 'oauth' | 'jwt' | 'imported'
+/** The presets of token forms. `imported` marks tokens that another system made, `signed` those without a record. */
+export type TokenType = 'api_key' | 'github' | 'oauth' | 'jwt' | 'imported' | 'signed'
 
 /** How the tokens of one record look. Interned: records of one form share one object. */
 export interface TokenFormat {
@@ -22,7 +22,7 @@ export interface TokenFormat {
 /** What a caller may say of a token's form. */
 export interface FormatInput {
   /** A preset. Default `api_key`. */
-  readonly type?: Exclude<TokenType, 'imported'> | undefined
+  readonly type?: Exclude<TokenType, 'imported' | 'signed'> | undefined
   /** `[A-Za-z0-9_-]`, at most 32 characters. Default: none, `ghp_` for `github`. */
   readonly prefix?: string | undefined
   /** Characters after the prefix, checksum included. Default: the preset's. */

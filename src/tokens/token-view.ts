@@ -17,6 +17,21 @@ export interface VersionView {
   readonly endsAt?: number
 }
 
+/** What a signed token says of itself beside its policy. */
+export interface SignedFacts {
+  /** The token's own id, its `jti`. */
+  readonly id: string
+  /** Who it is for, its `sub`. */
+  readonly agent: string
+  readonly format: 'jwt' | 'hmac'
+  /** The id of the key that signed it. */
+  readonly key: string
+  readonly issuer: string
+  readonly audience: string
+  /** What the host put in beside. */
+  readonly claims: JsonObject
+}
+
 /** What may be told of a token: never a secret, never a digest. A plain frozen object. */
 export interface TokenView {
   readonly id: string
@@ -57,6 +72,8 @@ export interface TokenView {
   readonly reason?: string
   /** Newest first. */
   readonly versions: readonly VersionView[]
-  /** The record's revision, for compare-and-set. */
+  /** The record's revision, for compare-and-set; 0 for a signed token, which has no record. */
   readonly revision: number
+  /** Of a signed token, whose {@link TokenView.id} and {@link TokenView.service} are `agent:<name>`. */
+  readonly signed?: SignedFacts
 }

@@ -105,6 +105,8 @@ export interface VerifyContext {
   readonly cost?: number | undefined
   /** The id of an approval for this very call. */
   readonly approval?: string | undefined
+  /** Which tokens will do: with `['opaque']` a signed one counts as unknown, and the other way round. Default: both. */
+  readonly accept?: readonly ('opaque' | 'signed')[] | undefined
   /** Lists the checks in the answer. Default false. */
   readonly explain?: boolean | undefined
   /** Who calls, as the host knows it, for the request log. */

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileTokenStore, type FileTokenStoreSeams } from '../../src/file/file-token-store.ts'
+import { fakeClock } from '../../src/testing/index.ts'
 import {
   account,
   accountKind,
@@ -26,7 +27,7 @@ beforeEach(() => {
 
 afterEach(() => place.remove())
 
-/** Counts the statements that begin and end transactions. */
+/** Counts the statements that begin and end transactions; on a clock that stands still no batch ends for its length in time. */
 function counting(more: (db: DatabaseSync) => void = () => undefined): FileTokenStoreSeams {
   return {
     connected: (db) => {
@@ -52,7 +53,7 @@ const many = (count: number, name: string) =>
 
 describe('batches', () => {
   it('what is asked for together is one transaction without savepoints', async () => {
-    const store = await FileTokenStore.openWith(place.path, {}, counting())
+    const store = await FileTokenStore.openWith(place.path, { clock: fakeClock() }, counting())
     await commit(store, account('warm', 0))
     ran['COMMIT'] = 0
     await Promise.all(many(20, 'a').map((each) => commit(store, each)))
@@ -69,7 +70,7 @@ describe('batches', () => {
   })
 
   it('a refused commit among fifty good ones costs them nothing', async () => {
-    const store = await FileTokenStore.openWith(place.path, {}, counting())
+    const store = await FileTokenStore.openWith(place.path, { clock: fakeClock() }, counting())
     await commit(store, account('taken', 0, { name: 'taken' }))
     ran = { 'BEGIN IMMEDIATE': 0, COMMIT: 0, ROLLBACK: 0, 'SAVEPOINT one': 0 }
     const all = many(50, 'a')
@@ -90,7 +91,7 @@ describe('batches', () => {
         CREATE TEMP TRIGGER fault BEFORE INSERT ON journal WHEN new.subject LIKE 'bad%'
         BEGIN SELECT RAISE(ABORT, 'fault'); END
       `)
-    const store = await FileTokenStore.openWith(place.path, {}, counting(fault))
+    const store = await FileTokenStore.openWith(place.path, { clock: fakeClock() }, counting(fault))
     await commit(store, account('held', 0))
     const cell = store.cell(accountKind, 'key', 'key of held')
     ran = { 'BEGIN IMMEDIATE': 0, COMMIT: 0, ROLLBACK: 0, 'SAVEPOINT one': 0 }

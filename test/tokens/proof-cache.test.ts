@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { ProofCache } from '../../src/issuing/proof-cache.ts'
+import { ProofCache } from '../../src/tokens/proof-cache.ts'
 
 function entry(n: number | string) {
   return { key: hash('sha256', `text ${n}`, 'binary'), recent: false, n }

@@ -1,0 +1,29 @@
+// The room's public names: those of the core entry.
+export {
+  type SignedErrorCode,
+  type TtlCap,
+  TtlOverCapError,
+  WiderThanMinterError,
+} from './errors.ts'
+export type {
+  SignedEvents,
+  SignedMintedEvent,
+  SignedRevokedEvent,
+  SigningKeyAnnouncedEvent,
+  SigningKeyEvent,
+  SigningKeyRotatedEvent,
+} from './events.ts'
+export type { Introspection } from './introspection.ts'
+export type { KeyRotation } from './key-set.ts'
+export type { MintInput } from './mint-input.ts'
+export type { Revocation } from './revocations.ts'
+export {
+  type JsonWebKeySet,
+  type Minted,
+  type SignedTarget,
+  type SignedVerification,
+  Signer,
+  type SignerOptions,
+  type SignerSettings,
+} from './signer.ts'
+export type { JwtAlgorithm } from './signing-key.ts'

@@ -1,0 +1,185 @@
+import { hash } from 'node:crypto'
+import type { Limits } from '../access/limits.ts'
+import type { Unproved } from '../access/provable.ts'
+import { codeOf } from '../kernel/errors.ts'
+import type { MaybePromise } from '../kernel/kind.ts'
+import type { Foundation } from '../stores/foundation.ts'
+import { RecentMap } from '../stores/recent-map.ts'
+import { ProofCache } from '../tokens/proof-cache.ts'
+import { type ReadGrant, readGrant, splitPayload } from './claims.ts'
+import { openCompact } from './compact.ts'
+import type { SignedEvents } from './events.ts'
+import { isCanonical, openJwt } from './jwt.ts'
+import type { KeySet, ProvingKey } from './key-set.ts'
+import { Mirror } from './mirror.ts'
+import { SignedProof } from './proof.ts'
+import { revocationKind } from './revocation.ts'
+import type { Revocations } from './revocations.ts'
+import { signingKeyKind } from './signing-key.ts'
+
+/** What a {@link SignedProver} is made from. */
+export interface SignedProverOptions {
+  readonly base: Foundation<SignedEvents>
+  readonly keys: KeySet
+  readonly revocations: Revocations
+  readonly limits: Limits | undefined
+  readonly issuer: string
+  readonly audience: string
+  /** ms */
+  readonly maxTtl: number
+  /** ms */
+  readonly leeway: number
+  readonly cacheSize: number
+  /** ms */
+  readonly maxStaleness: number
+  /** ms */
+  readonly staleIfError: number
+}
+
+/** How many grants are remembered: what tokens of one agent have in common is read once. */
+const GRANTS = 4096
+/** How often a key that isn't known makes us look for new ones, ms. */
+const MISS_EVERY = 1000
+/** No header of ours is longer. */
+const MAX_HEADER = 200
+
+/** Proves signed tokens, remembers those that it has proved by their SHA-256, and knows what is revoked. */
+export class SignedProver {
+  readonly #options: SignedProverOptions
+  readonly #mirror: Mirror
+  readonly #proofs: ProofCache<SignedProof>
+  readonly #grants = new RecentMap<ReadGrant>(GRANTS)
+  #missedAt = Number.NEGATIVE_INFINITY
+
+  /** @param options - what it works with */
+  constructor(options: SignedProverOptions) {
+    this.#options = options
+    const { base, keys, revocations, maxStaleness, staleIfError } = options
+    this.#proofs = new ProofCache(options.cacheSize)
+    this.#mirror = new Mirror({
+      base,
+      kinds: [revocationKind.name, signingKeyKind.name],
+      maxStaleness,
+      staleIfError,
+      load: async (changed, all) => {
+        await keys.load()
+        const ids = changed.filter(({ kind }) => kind === revocationKind.name).map(({ id }) => id)
+        await revocations.load(ids, all)
+      },
+      onFailure: (code, stale) => base.events.emit('store.failed', { code, stale, at: base.clock.now() }),
+    })
+  }
+
+  /** Reads keys and revocations now. */
+  async refresh(): Promise<void> {
+    await this.#mirror.refresh()
+  }
+
+  /** Stops listening for changes. */
+  close(): void {
+    this.#mirror.close()
+  }
+
+  /** The proof of a text of signed form; a value where nothing has to be waited for. A promise never rejects. */
+  prove(text: string): MaybePromise<SignedProof | Unproved> {
+    const now = this.#options.base.clock.now()
+    const ready = this.#mirror.ensure(now)
+    if (ready === true) return this.#prove(text, now)
+    if (ready === false) return 'unavailable'
+    return ready.then(
+      (usable) => (usable ? this.#prove(text, now) : 'unavailable'),
+      // The key ring isn't the store's: whoever asks has been told, or will be.
+      () => 'unavailable',
+    )
+  }
+
+  #prove(text: string, now: number): MaybePromise<SignedProof | Unproved> {
+    const key = hash('sha256', text, 'binary')
+    const proof = this.#proofs.get(key)
+    if (proof !== undefined) return this.#current(proof)
+    if (text.charCodeAt(0) !== V) return this.#proveJwt(text, key, now)
+    const opened = openCompact(this.#options.base.keys, text, now)
+    if (typeof opened === 'string') return opened
+    return this.#keep(key, 'hmac', opened.key, opened.payload, opened.retireAt, undefined)
+  }
+
+  #proveJwt(text: string, key: string, now: number): MaybePromise<SignedProof | Unproved> {
+    const dot = text.indexOf('.')
+    if (dot > MAX_HEADER) return 'unknown'
+    if (!isCanonical(text)) return 'malformed'
+    const header = text.slice(0, dot)
+    const known = this.#options.keys.byHeader(header)
+    if (known !== undefined) return this.#openJwt(text, key, known)
+    // It may be of a key that another instance has just made.
+    if (now - this.#missedAt < MISS_EVERY && now >= this.#missedAt) return 'unknown'
+    this.#missedAt = now
+    return this.#mirror.refresh().then(
+      (usable): MaybePromise<SignedProof | Unproved> => {
+        const found = usable ? this.#options.keys.byHeader(header) : undefined
+        return found === undefined ? (usable ? 'unknown' : 'unavailable') : this.#openJwt(text, key, found)
+      },
+      () => 'unavailable' as const,
+    )
+  }
+
+  async #openJwt(text: string, key: string, proving: ProvingKey): Promise<SignedProof | Unproved> {
+    let payload: string | undefined
+    try {
+      payload = await openJwt(text, await proving.key, proving.algorithm)
+    } catch (error) {
+      // The key itself can't be used, or the library isn't there.
+      const { events, clock } = this.#options.base
+      events.emit('store.failed', { code: codeOf(error), stale: false, at: clock.now() })
+      return 'unavailable'
+    }
+    if (payload === undefined) return 'unknown'
+    // Meanwhile another call may have proved the same.
+    const twin = this.#proofs.get(key)
+    if (twin !== undefined) return this.#current(twin)
+    return this.#keep(key, 'jwt', proving.kid, payload, Number.POSITIVE_INFINITY, proving)
+  }
+
+  /** What a proved payload says, if it says what ours do. */
+  #keep(
+    key: string,
+    format: 'jwt' | 'hmac',
+    kid: string,
+    payload: string,
+    until: number,
+    proving: ProvingKey | undefined,
+  ): SignedProof | Unproved {
+    const { issuer, audience, maxTtl, leeway, limits } = this.#options
+    const split = splitPayload(payload)
+    if (split === undefined) return 'malformed'
+    const { id, issuedAt, expiresAt } = split
+    let grant = this.#grants.get(split.rest)
+    if (grant === undefined) {
+      grant = readGrant(split.rest)
+      if (grant === undefined) return 'malformed'
+      this.#grants.set(split.rest, grant)
+    }
+    if (grant.issuer !== issuer || grant.audience !== audience) return 'unknown'
+    // A cap that was lowered holds for older tokens too: revocations and keys are kept no longer than that.
+    const endsAt = Math.min(Math.min(expiresAt * 1000, issuedAt * 1000 + maxTtl) + leeway, until)
+    const proof = new SignedProof(key, { id, issuedAt, expiresAt, format, key: kid, grant, endsAt, proving }, limits)
+    this.#proofs.add(proof)
+    return this.#current(proof)
+  }
+
+  /** A proof, compared with what was revoked since, and with keys that ended. */
+  #current(proof: SignedProof): SignedProof | Unproved {
+    const { keys, revocations } = this.#options
+    const changes = keys.changes + revocations.set.changes
+    if (proof.seenChanges === changes) return proof
+    const { content } = proof
+    if (content.proving?.ended === true) {
+      this.#proofs.delete(proof.key)
+      return 'unknown'
+    }
+    if (!proof.revoked && revocations.set.has(content.id, content.grant.agent)) proof.revoke()
+    proof.seenChanges = changes
+    return proof
+  }
+}
+
+const V = 0x76

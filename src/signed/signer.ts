@@ -1,0 +1,342 @@
+import type { Limits } from '../access/limits.ts'
+import type { Unproved } from '../access/provable.ts'
+import type { ScopeCatalog } from '../access/scope-catalog.ts'
+import type { JsonObject } from '../kernel/bytes.ts'
+import { type Duration, parseDuration } from '../kernel/duration.ts'
+import { InvalidInputError } from '../kernel/errors.ts'
+import { checkFields } from '../kernel/fields.ts'
+import type { MaybePromise } from '../kernel/kind.ts'
+import { RisingIds } from '../kernel/rising-ids.ts'
+import { type Attribution, checkAttribution } from '../stores/commit.ts'
+import { Foundation, type FoundationSource } from '../stores/foundation.ts'
+import { checkName } from '../tokens/about.ts'
+import { hasSignedForm, MAX_SIGNED_LENGTH } from '../tokens/format.ts'
+import type { TokenView } from '../tokens/token-view.ts'
+import { DENIAL_MESSAGE, DENIAL_STATUS, type DenialCode, type Denied } from '../tokens/verification.ts'
+import { writeGrant, writePayload } from './claims.ts'
+import { signCompact } from './compact.ts'
+import type { TtlCap } from './errors.ts'
+import type { SignedEvents } from './events.ts'
+import { INACTIVE, type Introspection, introspectionOf } from './introspection.ts'
+import { signJwt } from './jwt.ts'
+import { type KeyRotation, KeySet } from './key-set.ts'
+import { type MintInput, type MintRules, parseMint } from './mint-input.ts'
+import type { SignedProof } from './proof.ts'
+import { type Revocation, Revocations } from './revocations.ts'
+import { SignedProver } from './signed-prover.ts'
+import { JWT_ALGORITHMS, type JwtAlgorithm, maySign } from './signing-key.ts'
+
+/** How signed tokens are made and proved. Give every instance the same. */
+export interface SignerSettings {
+  /** Who issues them, the `iss` of every token. Default `tokenwright`. */
+  readonly issuer?: string | undefined
+  /** Who they are for, the `aud` that is verified here and minted by default. Default: the issuer. */
+  readonly audience?: string | undefined
+  /** What new JWTs are signed with. Those of other algorithms verify as long as they live. Default `EdDSA`. */
+  readonly algorithm?: JwtAlgorithm | undefined
+  /** The longest life of any signed token, also of those minted before it was set lower. Default 30 d, at most 366 d. */
+  readonly maxTtl?: Duration | undefined
+  /** How long after its `exp` a token is still accepted, for clocks that differ. Default 0, at most 5 min. */
+  readonly leeway?: Duration | undefined
+  /** How long a key signs. Default 90 d. */
+  readonly rotateEvery?: Duration | undefined
+  /** How long a key stands in the JWKS before it signs: longer than others keep theirs. Default 24 h. */
+  readonly announceFor?: Duration | undefined
+  /** How many proved tokens are remembered, by their SHA-256. Default 65,536. */
+  readonly cacheSize?: number | undefined
+  /** How old may be what is known of revocations and keys where the store doesn't tell of changes. Default 5 s. */
+  readonly maxStaleness?: Duration | undefined
+  /** When the store fails: how long revocations and keys read before still do. Default 0: refused as `unavailable`. */
+  readonly staleIfError?: Duration | undefined
+}
+
+/** What a {@link Signer} is made from. */
+export type SignerOptions = FoundationSource<SignedEvents> & {
+  /** How tokens are made and proved. */
+  readonly signed?: SignerSettings | undefined
+  /** The known scopes: others are refused, meta scopes and patterns are named one by one. */
+  readonly scopes?: ScopeCatalog | undefined
+  /** The longest life of a token with these scopes, such as {@link ScopeAuthorizer.maxTtl}. Default: `maxTtl` alone. */
+  readonly cap?: ((scopes: readonly string[]) => TtlCap | undefined) | undefined
+  /** @internal */
+  readonly limits?: Limits | undefined
+}
+
+/** A token that was minted. */
+export interface Minted {
+  /** The token, the one time that it exists here. */
+  readonly token: string
+  /** Its `jti`. */
+  readonly id: string
+  /** Epoch ms. */
+  readonly expiresAt: number
+  /** All that it allows, meta scopes expanded. */
+  readonly scopes: readonly string[]
+}
+
+/** The answer of {@link Signer.verify}: whether a token is ours, and still good. What it may do is for `tokens.verify`. */
+export type SignedVerification =
+  | { readonly ok: true; readonly token: TokenView }
+  | Pick<Denied, 'ok' | 'code' | 'status' | 'message'>
+
+/** Which tokens are revoked: one by its text or id, those of an agent, or all that were minted until now. */
+export type SignedTarget = { readonly token: string } | { readonly id: string } | { readonly agent: string } | 'all'
+
+/** Public keys as RFC 7517 lists them. */
+export interface JsonWebKeySet {
+  readonly keys: readonly JsonObject[]
+}
+
+const SETTINGS: readonly string[] = [
+  ...['issuer', 'audience', 'algorithm', 'maxTtl', 'leeway', 'rotateEvery', 'announceFor', 'cacheSize'],
+  ...['maxStaleness', 'staleIfError'],
+]
+/** How much longer than the longest life a key verifies: for instances that learn late of another that took over. */
+const KEY_RESERVE = 3_600_000
+
+/**
+ * Mints and proves self-contained tokens: JWTs (RFC 9068, signed by keys that take turns and whose public parts are a
+ * JWKS), and a compact form under the key ring. They carry scopes and a time to live, have no record, and can be revoked.
+ *
+ * `tokens.verify` and the middlewares take them beside opaque ones, with the same checks.
+ *
+ * @example
+ * ```ts
+ * const { token, expiresAt } = await tokens.signer.mint({ agent: 'builder', scopes: ['docs:read'], ttl: '15m', format: 'jwt' })
+ * const answer = await tokens.verify(token, { scopes: ['docs:read'] })
+ * await tokens.signer.revoke({ agent: 'builder' })
+ * ```
+ */
+export class Signer {
+  readonly #base: Foundation<SignedEvents>
+  readonly #ids: RisingIds
+  readonly #rules: MintRules
+  readonly #algorithm: JwtAlgorithm
+  readonly #keys: KeySet
+  readonly #revocations: Revocations
+  readonly #prover: SignedProver
+
+  /**
+   * @param options - store, keys and, if wanted, scopes, caps and settings
+   * @throws InvalidInputError for settings that can't be used
+   */
+  constructor(options: SignerOptions) {
+    const base: Foundation<SignedEvents> = Foundation.of(options)
+    const { signed: settings = {}, scopes: catalog, cap, limits } = options
+    checkFields('signed', settings, SETTINGS)
+    const issuer = checkName('signed.issuer', settings.issuer ?? 'tokenwright', 256)
+    const audience = checkName('signed.audience', settings.audience ?? issuer, 256)
+    const { algorithm = 'EdDSA', cacheSize = 65_536 } = settings
+    if (!JWT_ALGORITHMS.includes(algorithm)) {
+      throw new InvalidInputError('signed.algorithm', 'is unknown', `use one of ${JWT_ALGORITHMS.join(', ')}`)
+    }
+    if (!Number.isInteger(cacheSize) || cacheSize < 2) {
+      throw new InvalidInputError('signed.cacheSize', 'must be a whole number from 2', 'leave it out for 65536')
+    }
+    const maxTtl = parseDuration('signed.maxTtl', settings.maxTtl ?? '30d', { min: 1000, max: 366 * 86_400_000 })
+    const leeway = parseDuration('signed.leeway', settings.leeway ?? 0, { allowZero: true, max: 300_000 })
+    const keepFor = maxTtl + leeway + KEY_RESERVE
+    this.#base = base
+    this.#ids = new RisingIds(base.random)
+    this.#rules = { issuer, audience, catalog, maxTtl, cap }
+    this.#algorithm = algorithm
+    this.#keys = new KeySet(base, {
+      rotateEvery: parseDuration('signed.rotateEvery', settings.rotateEvery ?? '90d', { min: 60_000 }),
+      announceFor: parseDuration('signed.announceFor', settings.announceFor ?? '24h', { min: 1000 }),
+      keepFor,
+    })
+    this.#revocations = new Revocations(base, keepFor)
+    this.#prover = new SignedProver({
+      base,
+      keys: this.#keys,
+      revocations: this.#revocations,
+      limits,
+      issuer,
+      audience,
+      maxTtl,
+      leeway,
+      cacheSize,
+      maxStaleness: parseDuration('signed.maxStaleness', settings.maxStaleness ?? '5s', { min: 10 }),
+      staleIfError: parseDuration('signed.staleIfError', settings.staleIfError ?? 0, { allowZero: true }),
+    })
+  }
+
+  /**
+   * Mints a token. Nothing is written for it but, for the first JWT, its key.
+   *
+   * @throws InvalidInputError naming the field; TtlOverCapError when it would live longer than its riskiest scope may;
+   * WiderThanMinterError; UnsealError when the signing key can't be opened; StoreError
+   * @event signed.minted
+   */
+  async mint(input: MintInput): Promise<Minted> {
+    const { clock, store, keys: ring, events } = this.#base
+    await this.#base.ready()
+    const { grant, ttl } = parseMint(input, this.#rules, clock.now())
+    // Its id tells when it was minted, to be compared with revocations: by the one clock that all instances share.
+    const at = await store.time()
+    const id = this.#ids.next(at)
+    const issuedAt = Math.floor(at / 1000)
+    const times = { id, issuedAt, expiresAt: issuedAt + ttl / 1000 }
+    const payload = writePayload(times, writeGrant(grant))
+    const expiresAt = times.expiresAt * 1000
+    const token = input.format === 'hmac' ? signCompact(ring, payload) : await this.#signJwt(payload, expiresAt)
+    if (token.length > MAX_SIGNED_LENGTH) {
+      const what = `make a token of ${token.length} characters, over ${MAX_SIGNED_LENGTH}`
+      throw new InvalidInputError('claims', what, 'put less into claims, scopes and tools')
+    }
+    const { agent, policy } = grant
+    const { scopes } = policy
+    events.emit('signed.minted', { id, agent, format: input.format, scopes, expiresAt, at: clock.now() })
+    return { token, id, expiresAt, scopes }
+  }
+
+  /**
+   * Whether a text is a signed token of ours, for this audience, neither expired nor revoked. Anything that a client can
+   * send gives an answer, never an exception.
+   *
+   * @throws KeyRingMismatchError, KeyInUseError
+   * @event store.failed
+   */
+  async verify(presented: unknown): Promise<SignedVerification> {
+    const waiting = this.#base.ready()
+    if (waiting !== undefined) await waiting
+    const outcome = this.prove(presented)
+    return this.#answer(outcome instanceof Promise ? await outcome : outcome)
+  }
+
+  /**
+   * The proof of a text. Never throws, and a promise of it never rejects.
+   *
+   * @internal for the front door
+   */
+  prove(presented: unknown): MaybePromise<SignedProof | Unproved> {
+    if (typeof presented !== 'string' || presented.length > MAX_SIGNED_LENGTH || !hasSignedForm(presented)) {
+      return 'malformed'
+    }
+    return this.#prover.prove(presented)
+  }
+
+  /**
+   * What a resource server may ask of a token, in the form of RFC 7662: `{ active: false }` for any that isn't good. Answer only callers
+   * that have proved who they are.
+   *
+   * @throws KeyRingMismatchError, KeyInUseError
+   */
+  async introspect(presented: unknown): Promise<Introspection> {
+    const waiting = this.#base.ready()
+    if (waiting !== undefined) await waiting
+    const outcome = await this.prove(presented)
+    const good = typeof outcome === 'object' && !outcome.revoked && this.#base.clock.now() < outcome.endsAt
+    return good ? introspectionOf(outcome.content) : INACTIVE
+  }
+
+  /**
+   * Revokes tokens for good. Here it holds at the next call, in other processes as soon as the store tells of it, and within
+   * `maxStaleness`. It is kept until the last such token would have expired.
+   *
+   * @throws InvalidInputError for a token that isn't ours, or a target that is none; StoreError
+   * @event signed.revoked
+   */
+  async revoke(target: SignedTarget, by: Attribution = {}): Promise<Revocation> {
+    checkFields('options', by, ['actor', 'reason'])
+    checkAttribution(by)
+    await this.#base.ready()
+    const { name, endsAt } = await this.#targetOf(target)
+    return this.#revocations.add(name, endsAt, (at) => this.#ids.next(at), by)
+  }
+
+  /** The public keys, for other services: of the next key, the one that signs, and those whose tokens may still live. */
+  async jwks(): Promise<JsonWebKeySet> {
+    await this.#keys.prepare(this.#algorithm)
+    await this.#prover.refresh()
+    return { keys: this.#keys.published }
+  }
+
+  /**
+   * Brings the turn of keys forward: announces the next key, or, once it has stood in the JWKS long enough, lets it sign. With
+   * `compromised`, a fresh key signs at once and every other proves nothing any more: all JWTs of this algorithm end.
+   *
+   * @throws InvalidInputError; StoreError
+   * @event signingKey.announced, signingKey.rotated
+   */
+  async rotateKey(options: Attribution & { readonly compromised?: boolean } = {}): Promise<KeyRotation> {
+    checkFields('options', options, ['actor', 'reason', 'compromised'])
+    const { compromised = false, ...by } = options
+    return this.#keys.rotate(this.#algorithm, compromised, checkAttribution(by))
+  }
+
+  /** Lets keys take turns, and lets go of revocations that are over. */
+  async tick(now: number = this.#base.clock.now()): Promise<void> {
+    await this.#keys.tick(now)
+    await this.#revocations.tick(now)
+  }
+
+  /** Stops listening for changes of the store. */
+  close(): void {
+    this.#prover.close()
+  }
+
+  async #signJwt(payload: string, expiresAt: number): Promise<string> {
+    const { version, key } = await this.#keys.signing(this.#algorithm)
+    if (!maySign(version, expiresAt)) throw new TypeError(`the key ${version.kid} would sign a token that outlives it`)
+    return signJwt(payload, key, this.#algorithm, version.kid)
+  }
+
+  async #targetOf(target: SignedTarget): Promise<{ readonly name: string; readonly endsAt: number | undefined }> {
+    if (target === 'all') return { name: 'all', endsAt: undefined }
+    const { token, id, agent } = checkFields('target', target, ['token', 'id', 'agent'])
+    if (Object.keys(target).length !== 1) {
+      throw new InvalidInputError(
+        'target',
+        'names nothing, or several things',
+        "give { token }, { id }, { agent } or 'all'",
+      )
+    }
+    if (agent !== undefined) return { name: `agent:${checkName('agent', agent, 128)}`, endsAt: undefined }
+    if (id !== undefined) {
+      if (typeof id === 'string' && /^[0-9A-Za-z]{20}$/.test(id)) return { name: `id:${id}`, endsAt: undefined }
+      throw new InvalidInputError('id', "isn't the id of a signed token", 'give the id that mint() gave')
+    }
+    const proved = await this.prove(token)
+    if (typeof proved === 'object') return { name: `id:${proved.content.id}`, endsAt: proved.endsAt }
+    throw new InvalidInputError('token', `isn't a signed token of ours (${proved})`, 'give one that mint() gave')
+  }
+
+  #answer(outcome: SignedProof | Unproved): SignedVerification {
+    if (typeof outcome === 'string') return refusal(outcome)
+    if (outcome.revoked) return refusal('revoked')
+    const now = this.#base.clock.now()
+    if (outcome.ended || now >= outcome.endsAt) {
+      outcome.end()
+      return refusal('expired')
+    }
+    return new GoodSigned(outcome, now)
+  }
+}
+
+/** A good answer; the token is put together when it is first read. */
+class GoodSigned {
+  readonly ok = true as const
+  readonly #proof: SignedProof
+  readonly #at: number
+  #token: TokenView | undefined = undefined
+
+  constructor(proof: SignedProof, at: number) {
+    this.#proof = proof
+    this.#at = at
+  }
+
+  get token(): TokenView {
+    this.#token ??= this.#proof.view(this.#at)
+    return this.#token
+  }
+
+  /** The answer as a plain object. */
+  toJSON(): { readonly ok: true; readonly token: TokenView } {
+    return { ok: true, token: this.token }
+  }
+}
+
+function refusal(code: DenialCode): SignedVerification {
+  return { ok: false, code, status: DENIAL_STATUS[code], message: DENIAL_MESSAGE[code] }
+}
