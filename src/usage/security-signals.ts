@@ -66,6 +66,7 @@ export class SecuritySignals {
   readonly #settled = new RecentMap<number>(MAX_TRACKED)
   readonly #unsettled = new Map<string, Set<string>>()
   #minute: number
+  #turn: Promise<void> | undefined
 
   /**
    * @param options - the store, where alerts go, and what counts as one
@@ -149,7 +150,15 @@ export class SecuritySignals {
   }
 
   /** Decides what is due: rates by the minute, and new networks. */
-  async tick(now: number): Promise<void> {
+  tick(now: number): Promise<void> {
+    // One turn at a time: two would tell one thing and forget another.
+    this.#turn ??= this.#decide(now).finally(() => {
+      this.#turn = undefined
+    })
+    return this.#turn
+  }
+
+  async #decide(now: number): Promise<void> {
     this.#judgeRates(now)
     await this.#tellChanges()
     await this.#settleNetworks(now)
@@ -217,11 +226,11 @@ export class SecuritySignals {
     let turns = 0
     for (const [token, networks] of [...this.#unsettled.entries()]) {
       if (turns++ === PER_TURN) return
-      await this.#settle(token, networks, now)
+      await this.#settle(token, [...networks], now)
     }
   }
 
-  async #settle(id: string, networks: ReadonlySet<string>, now: number): Promise<void> {
+  async #settle(id: string, networks: readonly string[], now: number): Promise<void> {
     const known = await this.#store.get(networksKind, id)
     const { record, fresh } = learnNetworks(known?.value, networks, now)
     if (record !== undefined) {
@@ -240,8 +249,13 @@ export class SecuritySignals {
         this.#alerts.raise('newNetworkUsed', `${id} ${network}`, () => ({ at: now, id, service, network }), now)
       }
     }
-    for (const network of networks) this.#settled.set(`${id} ${network}`, now)
-    this.#unsettled.delete(id)
+    // Others may have come meanwhile.
+    const waiting = this.#unsettled.get(id)
+    for (const network of networks) {
+      this.#settled.set(`${id} ${network}`, now)
+      waiting?.delete(network)
+    }
+    if (waiting?.size === 0) this.#unsettled.delete(id)
   }
 
   async #forgetNetworks(now: number): Promise<void> {

@@ -267,7 +267,6 @@ export class UsageTracker {
     try {
       await this.flush()
       await this.signals?.tick(now)
-      await this.alerts.flush(now)
       await this.#log.forget(now)
       await this.alerts.forget(now)
     } catch (error) {

@@ -302,6 +302,42 @@ describe('new networks', () => {
     await tokens.close()
   })
 
+  it('that come while the store is asked are told too, and each alert is written once', async () => {
+    let ask = () => {}
+    class Slow extends MemoryTokenStore {
+      slow = false
+      override commit(...args: Parameters<MemoryTokenStore['commit']>): never {
+        const done = super.commit(...args)
+        if (!this.slow || args[0].write[0]?.kind.name !== 'networks') return done as never
+        return new Promise((answer) => {
+          ask = () => answer(done)
+        }) as never
+      }
+    }
+    const store = new Slow()
+    const { tokens, events, clock } = setUp({ store })
+    const { token } = await tokens.generate({ service: 'A' })
+    await tokens.verify(token, { ip: '10.0.0.1' })
+    await clock.advance('10s')
+    await tokens.usage.tick()
+    store.slow = true
+    await tokens.verify(token, { ip: '10.0.1.1' })
+    await clock.advance('10s')
+    const ticking = tokens.usage.tick()
+    await new Promise((passed) => setImmediate(passed))
+    await tokens.verify(token, { ip: '10.0.2.1' })
+    await tokens.usage.flush()
+    store.slow = false
+    ask()
+    await ticking
+    await clock.advance('10s')
+    await Promise.all([tokens.usage.tick(), tokens.usage.flush(), tokens.usage.signals?.tick(clock.now())])
+    expect(told(events)).toMatchObject([{ network: '10.0.1.0/24' }, { network: '10.0.2.0/24' }])
+    await Promise.all([tokens.usage.flush(), tokens.usage.flush()])
+    expect((await tokens.usage.alerts.query()).items).toHaveLength(2)
+    await tokens.close()
+  })
+
   it('can be turned off', async () => {
     const { tokens, events, clock } = setUp({ usage: { signals: { networks: false } } })
     const { token } = await tokens.generate({ service: 'A' })
