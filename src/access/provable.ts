@@ -1,5 +1,5 @@
 import type { Proven } from '../tokens/answer.ts'
-import type { UsageCounter } from '../usage/usage-tracker.ts'
+import type { UsageCounter } from '../usage/usage-counter.ts'
 import type { CompiledPolicy } from './checks.ts'
 import type { TokenLimits } from './limits.ts'
 

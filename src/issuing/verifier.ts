@@ -261,7 +261,7 @@ export class Verifier {
   }
 
   /** Answers as to any unknown string, and tells the host. A canary that was revoked or disabled is silent. */
-  #refuseCanary(proof: Proof, context: VerifyContext, now: number): Verification {
+  #refuseCanary(proof: Provable, context: VerifyContext, now: number): Verification {
     const { revoked, disabled } = proof.stored.value
     if (revoked === undefined && disabled === undefined) this.#usage?.alerts.raiseUse('canaryUsed', proof, context, now)
     return this.#deny('unknown', undefined, context, now)

@@ -8,7 +8,7 @@ import type { TokenRecord, TokenVersion } from '../tokens/record.ts'
 import type { SignedFacts, TokenView } from '../tokens/token-view.ts'
 import type { LimitState } from '../tokens/verification.ts'
 import { viewOf } from '../tokens/view.ts'
-import type { UsageCounter } from '../usage/usage-tracker.ts'
+import type { UsageCounter } from '../usage/usage-counter.ts'
 import type { ReadGrant, SignedTimes } from './claims.ts'
 import type { ProvingKey } from './key-set.ts'
 
