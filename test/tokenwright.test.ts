@@ -104,7 +104,7 @@ describe('Tokenwright', () => {
       events.events
         .filter((event) => event.name === 'tick.failed')
         .map((event) => (event.payload as { part: string }).part),
-    ).toEqual(['rules', 'expiry warnings', 'rotations', 'approvals', 'cleanup', 'outbox'])
+    ).toEqual(['rules', 'expiry warnings', 'rotations', 'approvals', 'signed tokens', 'cleanup', 'outbox'])
   })
 
   it('the scheduler ticks by itself, one turn at a time, and stops', async () => {
