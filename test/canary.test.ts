@@ -187,6 +187,19 @@ async function live(store: TokenStore, limiter?: RateLimiter): Promise<{ outputs
   await outputs.attempt(() => tokens.rotator.tick())
   await liveRules(tokens, outputs, texts)
   await liveLeaks(tokens, outputs, secrets)
+  for (const text of texts) {
+    await outputs.attempt(() =>
+      tokens.approvals.request({ token: text, service: 'A', tool: 'ping', args: {}, risk: 'low' }),
+    )
+    await outputs.attempt(() => tokens.approvals.request({ [text]: 1 }))
+    await outputs.attempt(() => tokens.approvals.approve(text, 'canary'))
+    await outputs.attempt(() => tokens.audit.query({ cursor: text }))
+    await outputs.attempt(() => tokens.audit.query({ [text]: 1 } as object))
+  }
+  await outputs.attempt(() => tokens.audit.query({ limit: 1000 }))
+  await outputs.attempt(() => tokens.audit.verify({ records: true }))
+  await outputs.attempt(() => tokens.audit.checkpoint())
+  for await (const line of tokens.audit.export()) outputs.add(line)
   const finished = await tokens.verify(texts[1], { finishLater: true })
   tokens.usage.finish(finished, { status: 200, durationMs: 3, ip: '10.0.0.1', caller: 'canary' })
   outputs.add(finished)

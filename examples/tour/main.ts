@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generateSecret, publishToFile, Tokenwright } from 'tokenwright'
 import { FileTokenStore } from 'tokenwright/file'
+import { showAgent } from './agent.ts'
 import { startService } from './app.ts'
 import { backUpAndRestore } from './backup.ts'
 import { issueTokens } from './issuing.ts'
 import { makeRequests } from './requests.ts'
 import { lookAfterRestart, readBefore } from './restart.ts'
 import { rotateMany, rotateTokens, rotateWithHooks } from './rotation.ts'
+import { showRules } from './rules.ts'
 import { Transcript } from './transcript.ts'
 import { showUsage } from './usage.ts'
 
@@ -55,6 +57,8 @@ try {
   await showUsage(tokens, transcript)
   await backUpAndRestore({ tokens, transcript, texts }, folder, keys)
   await tokens.close()
+  await showRules(transcript)
+  await showAgent(transcript)
 
   transcript.chapter('Look for token texts where none may be')
   const files = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'))

@@ -16,6 +16,9 @@ export interface ApprovalRequest {
   readonly risk: Risk
 }
 
+// Its form is checked so that a token's text, put here by mistake, is refused and not kept.
+const TOKEN = /^(?:tok_[0-9A-Za-z]{20}$|agent:.)/
+
 /**
  * Checks what is asked for.
  *
@@ -29,6 +32,13 @@ export function parseRequest(input: unknown): Omit<ApprovalRequest, 'owner'> & {
     throw new InvalidInputError(
       `request.${field}`,
       'is not a text of 1 to 256 characters',
+      "give a refusal's approvalRequest",
+    )
+  }
+  if (!TOKEN.test(token as string)) {
+    throw new InvalidInputError(
+      'request.token',
+      'is neither the id of a token nor agent:<name>',
       "give a refusal's approvalRequest",
     )
   }

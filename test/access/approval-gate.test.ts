@@ -11,7 +11,7 @@ import { fakeClock, recordEvents, seededRandom } from '../../src/testing/index.t
 import { START, setUp } from '../issuing/fixture.ts'
 
 const CALL = {
-  token: 'tok_1',
+  token: 'tok_0Vc6Z9CA00BznQstFNsw',
   service: 'AGENT',
   owner: 'team-a',
   tool: 'install_package',
@@ -48,7 +48,7 @@ describe('an approval', () => {
       { ...CALL, args: { name: 'nginx' } },
       { ...CALL, args: { name: 'nginx', flags: ['-y', '-f'] } },
       { ...CALL, tool: 'update_system_packages' },
-      { ...CALL, token: 'tok_2' },
+      { ...CALL, token: 'tok_0Vc6Z9CA01BznQstFNsw' },
     ]) {
       expect(await approvals.peek(request.id, other)).toBe('other_call')
     }
@@ -59,7 +59,7 @@ describe('an approval', () => {
     expect((await store.journal({ limit: 10 })).map(({ action, actor }) => `${actor} ${action}`)).toEqual([
       'agent approval.requested',
       'alice approval.approved',
-      'tok_1 approval.consumed',
+      `${CALL.token} approval.consumed`,
     ])
     expect(events.names()).toEqual(['approval.requested', 'approval.approved', 'approval.consumed'])
     expect(JSON.stringify(events.events)).not.toContain('nginx')
@@ -103,7 +103,7 @@ describe('an approval', () => {
   it('can’t be given by the token’s own owner, the token or its service, nor twice, nor after a refusal', async () => {
     const { gate: approvals } = gate()
     const { id } = await approvals.request(CALL)
-    for (const own of ['team-a', 'tok_1', 'AGENT']) {
+    for (const own of ['team-a', CALL.token, 'AGENT']) {
       await expect(approvals.approve(id, own)).rejects.toMatchObject({ code: 'ERR_SELF_APPROVAL' })
       await expect(approvals.deny(id, own)).rejects.toMatchObject({ code: 'ERR_SELF_APPROVAL' })
     }
@@ -181,6 +181,8 @@ describe('an approval', () => {
       {},
       { ...CALL, risk: 'huge' },
       { ...CALL, tool: '' },
+      { ...CALL, token: 'my_IkkSCre1ASrAFI9H3SDIMx4GFBLXHq0000' },
+      { ...CALL, token: 'agent:' },
       { ...CALL, args: { at: new Date() } },
       { ...CALL, args: { text: 'x'.repeat(9000) } },
       { ...CALL, more: 1 },
