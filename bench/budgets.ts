@@ -2,6 +2,7 @@
 export const SECTIONS = [
   'verify',
   'signed',
+  'authorize',
   'generate',
   'limiter',
   'memory',
@@ -273,6 +274,14 @@ export const CASES: readonly Case[] = [
     what: 'a revocation holds in another process, by the channel in Redis',
     unit: 'ms',
     budget: { atMost: 1000 },
+  },
+  { id: 'authorize.1000', section: 'authorize', what: 'authorize, 1000 scopes', unit: 'H' },
+  {
+    id: 'authorize.growth',
+    section: 'authorize',
+    what: 'authorize, 1000 scopes over 10',
+    unit: 'x',
+    budget: { atMost: 1.2 },
   },
   {
     id: 'rules.idle',

@@ -1,3 +1,4 @@
+import { authorizeSection } from './authorize.ts'
 import { backupSection } from './backup.ts'
 import { SECTIONS, type Section } from './budgets.ts'
 import { bulkSection } from './bulk.ts'
@@ -19,6 +20,7 @@ import { verifySection } from './verify.ts'
 const RUNNERS: { readonly [section in Section]: (report: Report, skip: Skip) => Promise<void> } = {
   verify: verifySection,
   signed: signedSection,
+  authorize: authorizeSection,
   generate: generateSection,
   limiter: limiterSection,
   memory: memorySection,
