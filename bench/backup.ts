@@ -87,7 +87,7 @@ async function sqliteBackup(from: string, to: string): Promise<number> {
  */
 async function inProcess(work: string, path: string, secret: string, archive: string): Promise<Work> {
   const child = fork(new URL('./backup-worker.mjs', import.meta.url), {
-    execArgv: ['--max-semi-space-size=8', '--disable-warning=ExperimentalWarning'],
+    execArgv: ['--disable-warning=ExperimentalWarning'],
   })
   const answer = Promise.race([
     once(child, 'message') as Promise<[Work]>,
