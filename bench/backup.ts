@@ -81,10 +81,7 @@ async function sqliteBackup(from: string, to: string): Promise<number> {
   return ms
 }
 
-/**
- * Runs one work in a process of its own. V8 gives its nursery up to 100 MB, whatever runs in it; it is held to 24 MB here,
- * so that what is measured is what the work needs.
- */
+/** Runs one work in a process of its own, with the engine's defaults: what is measured is what a host sees. */
 async function inProcess(work: string, path: string, secret: string, archive: string): Promise<Work> {
   const child = fork(new URL('./backup-worker.mjs', import.meta.url), {
     execArgv: ['--disable-warning=ExperimentalWarning'],
