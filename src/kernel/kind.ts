@@ -54,6 +54,11 @@ export interface Kind<T, O extends string = string, U extends string = string> {
   /** The unique index whose keys a tombstone keeps taken. */
   readonly keeps?: U
   /**
+   * What is wrong with a record that must never be stored, in words that end a sentence about it; `undefined` = nothing.
+   * A store asks at every commit, as the last guard behind those who made the record. Pure, and of no great cost.
+   */
+  refuses?(record: T): string | undefined
+  /**
    * What a restore makes of an archived record, where `here` is the one in the store; `undefined` = what is here stays.
    * Monotonic: whatever `prefer` says, what was ended here never lives again, and merging the result with the same
    * archived record changes nothing more. Not asked where a tombstone stands: nothing comes back there.

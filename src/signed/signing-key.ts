@@ -4,6 +4,7 @@ import {
   begin,
   currentOf,
   endOf,
+  faultOf,
   liveVersions,
   promote,
   prune,
@@ -46,6 +47,7 @@ export const signingKeyKind: Kind<SigningKeyRecord, 'created', 'kid'> = {
   journaled: true,
   unique: { kid: (record) => record.versions.map((key) => key.kid) },
   order: { created: (record) => ({ at: record.createdAt }) },
+  refuses: (record) => faultOf(record.versions),
   // What the store has is newer, or was made anew because the old keys were lost: never two sets in one.
   merge: (here, archived) => (here === undefined ? archived : undefined),
 }

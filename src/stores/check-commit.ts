@@ -81,9 +81,17 @@ function checkWrite(write: Write, expected: number): void {
   } else if ('tombstone' in write) {
     if (expected < 0) throw new InvalidCommitError(`the tombstone of ${kind.name} ${id} has no expectation`)
     checkTombstone(kind, id, write.tombstone)
-  } else if (write.value === undefined || write.value === null) {
+  } else {
+    checkValue(write)
+  }
+}
+
+function checkValue({ kind, id, value }: Extract<Write, { value: unknown }>): void {
+  if (value === undefined || value === null) {
     throw new InvalidCommitError(`the write of ${kind.name} ${id} has no value`)
   }
+  const fault = kind.refuses?.(value)
+  if (fault !== undefined) throw new InvalidCommitError(`the write of ${kind.name} ${id} can't be: ${fault}`)
 }
 
 function checkRevision({ kind, id }: Write, revision: number, expected: number): void {

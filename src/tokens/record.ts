@@ -4,7 +4,7 @@ import { internFormat } from './format.ts'
 import { mergeTokens } from './merge.ts'
 import { internPolicy } from './policy.ts'
 import type { TokenLifetime, TokenRecord, TokenVersion } from './stored-token.ts'
-import { currentOf, endOf, lastEnd, nextHousekeeping } from './versions.ts'
+import { currentOf, endOf, faultOf, lastEnd, nextHousekeeping } from './versions.ts'
 
 export type { About, Mark, TokenLifetime, TokenRecord, TokenVersion } from './stored-token.ts'
 
@@ -141,6 +141,7 @@ export const tokenKind: Kind<TokenRecord, TokenOrder, 'digest' | 'service'> = {
     scheme: (token) => proofs(token, true),
   },
   keeps: 'digest',
+  refuses: (token) => faultOf(token.versions),
   merge: (here, archived, prefer) => (here === undefined ? archived : mergeTokens(here, archived, prefer)),
   revive: (token) => {
     const shared = { ...token, format: internFormat(token.format), policy: internPolicy(token.policy) }

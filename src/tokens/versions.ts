@@ -234,19 +234,30 @@ function nextNumber(versions: readonly Version[]): number {
   return (versions[versions.length - 1]?.n ?? 0) + 1
 }
 
-/** The last guard: one current version, at most one pending, every superseded one with a deadline. */
+/** Every list made here obeys the rule; that it didn't would be an error of ours. */
 function checked<V extends Version>(versions: V[]): V[] {
+  const fault = faultOf(versions)
+  if (fault !== undefined) throw new TypeError(fault)
+  return versions
+}
+
+/**
+ * What breaks the rule of every list: one current version, at most one pending, a deadline for each superseded or pending
+ * one, numbers that rise. `undefined` = nothing. Stores ask it too, of every record that they are given.
+ */
+export function faultOf(versions: readonly Version[]): string | undefined {
   let current = 0
   let pending = 0
-  for (const v of versions) {
-    if (v.state === 'current') current += 1
-    if (v.state === 'pending') pending += 1
-    if (v.state === 'pending' && v.pendingUntil === undefined)
-      throw new TypeError(`pending version ${v.n} has no deadline`)
-    if (v.state === 'previous' && v.graceUntil === undefined)
-      throw new TypeError(`previous version ${v.n} has no deadline`)
+  let before = 0
+  for (const { n, state, pendingUntil, graceUntil } of versions) {
+    if (n <= before) return `version ${n} comes after version ${before}`
+    before = n
+    if (state === 'current') current += 1
+    else if (state === 'pending') {
+      pending += 1
+      if (pendingUntil === undefined) return `pending version ${n} has no deadline`
+    } else if (state === 'previous' && graceUntil === undefined) return `previous version ${n} has no deadline`
   }
-  if (current !== 1) throw new TypeError(`${current} versions would be current`)
-  if (pending > 1) throw new TypeError(`${pending} versions would be pending`)
-  return versions
+  if (current !== 1) return `${current} versions would be current`
+  return pending > 1 ? `${pending} versions would be pending` : undefined
 }

@@ -12,6 +12,7 @@ import {
   leaseKind,
   listAll,
   outcome,
+  REFUSED_NAME,
   type Suite,
   wholeJournal,
 } from './kit.ts'
@@ -191,6 +192,7 @@ export function commitTests({ describe, test, expect }: Suite): void {
         },
         'a record written twice': { ...good, write: [...good.write, ...good.write] },
         'a record expected twice': { ...good, expect: [...good.expect, ...good.expect] },
+        'a record that its kind refuses': draft([account('a', 1, { name: REFUSED_NAME })]),
         'no value': { ...good, write: [{ kind: accountKind, id: 'a', value: undefined }] },
         'a record without id': draft([account('', 0)]),
         'an id without end': draft([account('x'.repeat(513), 0)]),

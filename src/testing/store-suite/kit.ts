@@ -64,6 +64,9 @@ export interface Account {
   readonly note?: { readonly lines: readonly string[] }
 }
 
+/** No account has it: what a kind refuses, no store takes. */
+export const REFUSED_NAME = 'refused'
+
 export const accountKind: Kind<Account, 'rank' | 'due' | 'owner' | 'tag', 'name' | 'key'> = {
   name: 'suite_account',
   schema: 1,
@@ -76,6 +79,7 @@ export const accountKind: Kind<Account, 'rank' | 'due' | 'owner' | 'tag', 'name'
     tag: (account) => (account.tags ?? []).map((tag) => ({ at: account.rank, in: tag })),
   },
   keeps: 'key',
+  refuses: ({ name }) => (name === REFUSED_NAME ? 'it has a name that no account has' : undefined),
   merge: () => undefined,
 }
 
