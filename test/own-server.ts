@@ -19,7 +19,7 @@ export interface OwnServer {
  * Whether a program is there to start a server of one's own with. Without it the tests that need one are skipped with a
  * plain message, unless the environment's REQUIRE_REAL names the server.
  */
-function program(server: 'postgres' | 'redis', places: readonly string[]): string | undefined {
+function program(server: 'postgres' | 'redis' | 'pgbouncer', places: readonly string[]): string | undefined {
   const found = places.find((place) => existsSync(place))
   if (found !== undefined) return found
   if ((process.env['REQUIRE_REAL'] ?? '').split(',').includes(server))
@@ -41,6 +41,12 @@ export const INITDB: string | undefined = program(
 export const REDIS_SERVER: string | undefined = program(
   'redis',
   PATH.map((folder) => join(folder, 'redis-server')),
+)
+
+/** PgBouncer; Debian puts it where only administrators look. */
+export const PGBOUNCER: string | undefined = program(
+  'pgbouncer',
+  ['/usr/sbin', ...PATH].map((folder) => join(folder, 'pgbouncer')),
 )
 
 /** A port that nobody listens at. */

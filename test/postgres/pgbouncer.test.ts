@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -8,15 +8,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PostgresRateLimiter, PostgresTokenStore } from '../../src/postgres/index.ts'
 import { tokenStoreSuite } from '../../src/testing/token-store-suite.ts'
 import { sharedLimiterSuite } from '../access/shared-limiter-suite.ts'
-import { answers, freePort, unprivileged } from '../own-server.ts'
+import { answers, freePort, PGBOUNCER, unprivileged } from '../own-server.ts'
 import { dropSchema, freshSchema, moveClock, newPool, SERVER, there } from './database.ts'
 
-const PROGRAM = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/usr/local/bin/pgbouncer'].find((path) =>
-  existsSync(path),
-)
-if (PROGRAM === undefined) console.log('skipped: there is no PgBouncer installed that these tests could start')
-
-describe.runIf(there && PROGRAM !== undefined)('behind a PgBouncer that lends connections by the transaction', () => {
+describe.runIf(there && PGBOUNCER !== undefined)('behind a PgBouncer that lends connections by the transaction', () => {
   const admin = newPool()
   let folder = ''
   let child: ChildProcess
@@ -46,7 +41,7 @@ describe.runIf(there && PROGRAM !== undefined)('behind a PgBouncer that lends co
         'max_client_conn = 100',
       ].join('\n'),
     )
-    child = spawn(PROGRAM ?? '', [join(folder, 'pgbouncer.ini')], { stdio: 'ignore', ...unprivileged() })
+    child = spawn(PGBOUNCER ?? '', [join(folder, 'pgbouncer.ini')], { stdio: 'ignore', ...unprivileged() })
     await answers(port)
     pool = new pg.Pool({ ...SERVER, host: '127.0.0.1', port, max: 10 })
     limits = freshSchema()
