@@ -130,11 +130,17 @@ export class RemoteProofs {
   async #find(text: string, key: string, now: number): Promise<Proof | Unproved> {
     const { store, keys } = this.#base
     const active = keys.digest(text)
-    const candidates = [active, ...furtherKeys(keys, text, now)]
     const under = this.#changes
+    // Nearly every token stands under the active key: who asks for that alone asks for less, and need not hash more. What
+    // isn't found so is looked for under all keys, the active one with them: it may have been added in between.
+    let candidates: readonly string[] = [active]
     let stored: Stored<TokenRecord> | undefined
     try {
       stored = await store.find(tokenKind, 'digest', candidates)
+      if (stored === undefined) {
+        candidates = [active, ...furtherKeys(keys, text, now)]
+        stored = await store.find(tokenKind, 'digest', candidates)
+      }
     } catch (error) {
       return this.#shelf.failed(error, false, now)
     }

@@ -161,7 +161,8 @@ describe('a store that is elsewhere', () => {
     expect(here.remote.reads).toEqual([])
     await clock.advance(1000)
     await here.tokens.verify('nobody-knows-this-one')
-    expect(here.remote.reads).toEqual(['find'])
+    // Under the active key, then under all.
+    expect(here.remote.reads).toEqual(['find', 'find'])
     // A text that is asked for before it is imported elsewhere.
     const text = 'comes-later-0123456789-abcdef'
     expect(await here.tokens.verify(text)).toMatchObject({ code: 'unknown' })
