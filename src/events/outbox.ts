@@ -3,6 +3,7 @@ import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { HEALTHY, type HealthSource } from '../kernel/health.ts'
 import { nextRevision, type Stored } from '../kernel/kind.ts'
+import { nextTurn } from '../kernel/turn.ts'
 import type { Row } from '../stores/commit.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import { type EventRecord, eventKind } from '../stores/outbox.ts'
@@ -173,6 +174,8 @@ export class Outbox {
       total.failed += report.failed
       total.dead += report.dead
       seen += items.length
+      // A store in this process answers without waiting: others have their turn here.
+      await nextTurn()
     }
     await this.#sweep(now)
     return total

@@ -1,6 +1,7 @@
 import { quotaKind } from '../access/quota.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { checkFields } from '../kernel/fields.ts'
+import { Turns } from '../kernel/turn.ts'
 import { type Attribution, checkAttribution, retryStale } from '../stores/commit.ts'
 import type { Foundation } from '../stores/foundation.ts'
 import type { Write } from '../stores/token-store.ts'
@@ -46,11 +47,18 @@ export class Cleanup {
     const now = this.#base.clock.now()
     await this.#base.ready()
     const due = await this.#base.store.list(tokenKind, { index: 'removable', to: now - retention + 1, limit: PER_RUN })
+    const turns = new Turns(this.#base.clock)
     let removed = 0
-    for (const { id } of due.items) if (await this.#remove(id, by, now - retention)) removed += 1
+    for (const { id } of due.items) {
+      await turns.due()
+      if (await this.#remove(id, by, now - retention)) removed += 1
+    }
     const untidy = await this.#base.store.list(tokenKind, { index: 'housekeeping', to: now + 1, limit: PER_RUN })
     let tidied = 0
-    for (const { id } of untidy.items) if (await this.#tidy(id, by, now)) tidied += 1
+    for (const { id } of untidy.items) {
+      await turns.due()
+      if (await this.#tidy(id, by, now)) tidied += 1
+    }
     return { removed, tidied, more: due.cursor !== undefined || untidy.cursor !== undefined }
   }
 

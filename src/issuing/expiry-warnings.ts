@@ -1,3 +1,4 @@
+import { Turns } from '../kernel/turn.ts'
 import { retryStale } from '../stores/commit.ts'
 import type { Foundation } from '../stores/foundation.ts'
 import { nextWarning, tokenKind } from '../tokens/record.ts'
@@ -26,7 +27,11 @@ export class ExpiryWarnings {
   async tick(now: number): Promise<number> {
     const due = await this.#base.store.list(tokenKind, { index: 'warning', to: now + 1, limit: PER_TICK })
     let told = 0
-    for (const { id } of due.items) if (await this.#warn(id, now)) told += 1
+    const turns = new Turns(this.#base.clock)
+    for (const { id } of due.items) {
+      await turns.due()
+      if (await this.#warn(id, now)) told += 1
+    }
     return told
   }
 

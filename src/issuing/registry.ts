@@ -3,6 +3,7 @@ import type { ScopeCatalog } from '../access/scope-catalog.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { Stored } from '../kernel/kind.ts'
+import { Turns } from '../kernel/turn.ts'
 import { type Attribution, checkAttribution, retryStale } from '../stores/commit.ts'
 import { Foundation } from '../stores/foundation.ts'
 import type { Page } from '../stores/token-store.ts'
@@ -256,9 +257,11 @@ export class Registry {
       throw new InvalidInputError('where', 'names neither owner nor tag', 'name at least one')
     }
     const done: TokenView[] = []
+    const turns = new Turns(this.#base.clock)
     for (let cursor: string | undefined; ; ) {
       const page: Page<TokenView> = await this.list({ ...where, limit: 500, cursor })
       for (const { id, status } of page.items) {
+        await turns.due()
         if (status === 'active' || status === 'disabled') done.push(await this.#revoke({ id }, by, undefined))
       }
       cursor = page.cursor

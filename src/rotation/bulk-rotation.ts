@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { abbreviated, codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
-import { nextTurn } from '../kernel/turn.ts'
+import { Turns } from '../kernel/turn.ts'
 import { type Attribution, checkAttribution } from '../stores/commit.ts'
 import type { TokenRecord } from '../tokens/record.ts'
 import type { TokenView } from '../tokens/token-view.ts'
@@ -86,8 +86,6 @@ const FIELDS: readonly string[] = [
 
 /** Items listed in a report, of each sort. */
 const MAX_LISTED = 10_000
-/** Other work of the process gets its turn this often, ms. */
-const TURN_EVERY = 8
 /** Rotations of one token in one batch, at most: given up and begun anew. */
 const MAX_TRIES = 5
 
@@ -153,8 +151,8 @@ export class BulkRotation {
     const limit = selection.by === 'oldest' ? total - done : Number.POSITIVE_INFINITY
     const queue = candidates(base.store, selection, startedAt, filter)
     let taken = 0
+    const turns = new Turns(base.clock)
     const work = async (): Promise<void> => {
-      let turn = base.clock.monotonic()
       while (signal?.aborted !== true && taken < limit) {
         taken += 1
         const next = await queue.next()
@@ -166,9 +164,8 @@ export class BulkRotation {
         } catch (error) {
           base.events.listenerFailed('rotation.progress', error)
         }
-        if (base.clock.monotonic() - turn < TURN_EVERY) continue
-        await nextTurn()
-        turn = base.clock.monotonic()
+        const others = turns.due()
+        if (others !== undefined) await others
       }
     }
     await Promise.all(Array.from({ length: concurrency }, work))
@@ -253,13 +250,12 @@ export class BulkRotation {
     if (selection.by === 'services' && filter === undefined) return selection.services.length
     const most = selection.by === 'oldest' ? selection.count : Number.POSITIVE_INFINITY
     let total = 0
-    let turn = clock.monotonic()
+    const turns = new Turns(clock)
     for await (const _ of candidates(store, selection, startedAt, filter)) {
       total += 1
       if (total === most) break
-      if (total % 100 !== 0 || clock.monotonic() - turn < TURN_EVERY) continue
-      await nextTurn()
-      turn = clock.monotonic()
+      const others = total % 100 === 0 ? turns.due() : undefined
+      if (others !== undefined) await others
     }
     return total
   }

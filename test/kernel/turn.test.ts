@@ -1,14 +1,53 @@
 import { expect, it } from 'vitest'
-import { nextTurn, pause } from '../../src/kernel/turn.ts'
+import { generateSecret, MemoryTokenStore, Tokenwright } from '../../src/index.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { Turns } from '../../src/kernel/turn.ts'
 
-it('nextTurn comes after all promises that can run, and before time has to pass', async () => {
-  const order: string[] = []
-  const turn = nextTurn().then(() => order.push('turn'))
-  const promises = (async () => {
-    for (let n = 0; n < 50; n++) await undefined
-    order.push('promises')
-  })()
-  const timer = pause(50).then(() => order.push('pause'))
-  await Promise.all([turn, promises, timer])
-  expect(order).toEqual(['promises', 'turn', 'pause'])
+/** The longest turn of the event loop while something is done, and how long it took in all, ms. */
+async function turnsOf(work: () => Promise<unknown>): Promise<{ readonly longest: number; readonly total: number }> {
+  const start = performance.now()
+  let before = start
+  let longest = 0
+  let stop = false
+  const turn = () => {
+    const now = performance.now()
+    longest = Math.max(longest, now - before)
+    before = now
+    if (!stop) setImmediate(turn)
+  }
+  turn()
+  await work()
+  stop = true
+  turn()
+  return { longest, total: performance.now() - start }
+}
+
+it('tasks that share one wait for the same turn, and hold the event loop as long as one would', async () => {
+  const clock = systemClock()
+  const busy = (ms: number) => {
+    const until = clock.monotonic() + ms
+    while (clock.monotonic() < until);
+  }
+  const turns = new Turns(clock)
+  const task = async () => {
+    for (let i = 0; i < 20; i++) {
+      busy(0.5)
+      await turns.due()
+    }
+  }
+  // 160 ms of work by 16 tasks that never wait for anything else.
+  const { longest, total } = await turnsOf(() => Promise.all(Array.from({ length: 16 }, task)))
+  expect(longest).toBeLessThan(total / 3)
+})
+
+it('long work on a store in this process is no single turn: events, a revocation of many', async () => {
+  const seen: unknown[] = []
+  const onEvent = [{ name: 'all', handler: (event: { id: string }) => void seen.push(event.id) }]
+  const tokens = new Tokenwright({ store: new MemoryTokenStore(), keys: generateSecret(), onEvent })
+  for (let n = 0; n < 1500; n++) await tokens.generate({ service: `S${n}`, owner: 'o' })
+  const delivered = await turnsOf(() => tokens.tick())
+  expect(seen.length).toBeGreaterThanOrEqual(1000)
+  const revoked = await turnsOf(() => tokens.revoke({ where: { owner: 'o' } }))
+  for (const { longest, total } of [delivered, revoked]) expect(longest).toBeLessThan(total * 0.75)
+  await tokens.close()
 })
