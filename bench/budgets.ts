@@ -386,6 +386,13 @@ export const CASES: readonly Case[] = [
     budget: { atMost: 150 },
   },
   {
+    id: 'backup.restore.thread.rss',
+    section: 'backup',
+    what: 'the same in a thread with a young generation of 8 MB: memory',
+    unit: 'MB',
+    budget: { atMost: 150 },
+  },
+  {
     id: 'middleware.express',
     section: 'middleware',
     what: 'Express middleware, CPU added to a request',
