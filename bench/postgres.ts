@@ -234,8 +234,11 @@ async function twoProcesses(report: Report, job: VerifyingJob): Promise<void> {
   const ratios: number[] = []
   const singles: number[] = []
   for (let round = 0; round < ROUNDS; round++) {
-    const alone = await count(children[round % 2] as ChildProcess)
+    // Each of them alone, before and after both: what slows the machine down for a while slows all three.
+    const before = await count(children[round % 2] as ChildProcess)
     const [a, b] = await Promise.all(children.map(count))
+    const after = await count(children[1 - (round % 2)] as ChildProcess)
+    const alone = (before + after) / 2
     singles.push((alone * 1000) / ROUND_MS)
     ratios.push(((a ?? 0) + (b ?? 0)) / alone)
   }
