@@ -23,6 +23,13 @@ export interface Driven {
   readonly lost?: true
 }
 
+/** What a move finds: the rotation, still this process's, and its token. */
+interface Found {
+  readonly stored: StoredRotation
+  readonly token: Stored<TokenRecord> | undefined
+  readonly now: number
+}
+
 /** A lease outlives the attempt that it is for by this, ms. */
 const LEASE_MARGIN = 15_000
 
@@ -72,15 +79,11 @@ export class RotationMoves {
 
   /** The pending version becomes current: token, rotation, journal and events in one commit. */
   async #switch(driven: Driven): Promise<Driven> {
-    const { store, clock } = this.#base
-    return retryStale(async () => {
-      const stored = await this.reread(driven.stored)
-      if (stored.revision !== driven.stored.revision) return { ...driven, stored, lost: true }
+    return this.#onToken(driven, async ({ stored, token, now }) => {
       const { value: rotation } = stored
-      const token = await store.get(tokenKind, rotation.token)
-      const now = clock.now()
-      const pending = pendingOf(token, rotation, now)
-      if (token === undefined || pending === undefined) return this.giveUp(driven, 'pending_ended')
+      if (token === undefined || pendingOf(token, rotation, now) === undefined) {
+        return this.giveUp(driven, 'pending_ended')
+      }
       const { value: record, id, revision } = token
       const versions = promote(record.versions, record.lifetime, now, rotation.grace)
       const before = versions.find((version) => version.n === rotation.previous)
@@ -112,13 +115,8 @@ export class RotationMoves {
    * @param counts - whether it is one of the bounded number of rejections
    */
   async regenerate(driven: Driven, counts: boolean): Promise<Driven> {
-    const { store, clock } = this.#base
-    return retryStale(async () => {
-      const stored = await this.reread(driven.stored)
-      if (stored.revision !== driven.stored.revision) return { ...driven, stored, lost: true }
+    return this.#onToken(driven, async ({ stored, token, now }) => {
       const { value: rotation } = stored
-      const token = await store.get(tokenKind, rotation.token)
-      const now = clock.now()
       if (token === undefined || token.value.revoked !== undefined) return this.giveUp(driven, 'token_revoked')
       const { value: record, id, revision } = token
       const text = this.#values.draw(record)
@@ -183,13 +181,8 @@ export class RotationMoves {
    * @param keep - whether the version verifies on until its deadline, for those who may have it
    */
   async abandon(driven: Driven, keep: boolean, by: Attribution): Promise<Driven> {
-    const { store, clock } = this.#base
-    return retryStale(async () => {
-      const stored = await this.reread(driven.stored)
-      if (stored.revision !== driven.stored.revision) return { ...driven, stored, lost: true }
+    return this.#onToken(driven, async ({ stored, token, now }) => {
       const { value: rotation } = stored
-      const token = await store.get(tokenKind, rotation.token)
-      const now = clock.now()
       const pending = pendingOf(token, rotation, now)
       if (token === undefined || pending === undefined) return this.giveUp(driven, 'pending_ended')
       const { value: record, id, revision } = token
@@ -249,6 +242,17 @@ export class RotationMoves {
   /** Lets others carry on at once. */
   letGo(driven: Driven): Promise<Driven> {
     return this.#put(driven, { ...driven.stored.value, dueAt: 0 })
+  }
+
+  /** A move that changes the token too: both are read anew each time that another change of the token was faster. */
+  #onToken(driven: Driven, move: (found: Found) => Promise<Driven>): Promise<Driven> {
+    const { store, clock } = this.#base
+    return retryStale(async () => {
+      const stored = await this.reread(driven.stored)
+      if (stored.revision !== driven.stored.revision) return { ...driven, stored, lost: true }
+      const token = await store.get(tokenKind, stored.value.token)
+      return move({ stored, token, now: clock.now() })
+    })
   }
 
   /** Writes the rotation alone; what stands there when it is another's by now. */
