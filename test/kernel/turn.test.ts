@@ -2,25 +2,7 @@ import { expect, it } from 'vitest'
 import { generateSecret, MemoryTokenStore, Tokenwright } from '../../src/index.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { Turns } from '../../src/kernel/turn.ts'
-
-/** The longest turn of the event loop while something is done, and how long it took in all, ms. */
-async function turnsOf(work: () => Promise<unknown>): Promise<{ readonly longest: number; readonly total: number }> {
-  const start = performance.now()
-  let before = start
-  let longest = 0
-  let stop = false
-  const turn = () => {
-    const now = performance.now()
-    longest = Math.max(longest, now - before)
-    before = now
-    if (!stop) setImmediate(turn)
-  }
-  turn()
-  await work()
-  stop = true
-  turn()
-  return { longest, total: performance.now() - start }
-}
+import { turnsOf } from '../event-loop.ts'
 
 it('tasks that share one wait for the same turn, and hold the event loop as long as one would', async () => {
   const clock = systemClock()

@@ -1,5 +1,7 @@
 import pg from 'pg'
+import { PostgresTokenStore } from '../../src/postgres/index.ts'
 import { namesOf } from '../../src/postgres/names.ts'
+import type { StoreFixture } from '../../src/testing/index.ts'
 import { hasServer } from '../real-servers.ts'
 
 /** Where the server is; PGHOST and the like may name another than the one on this machine. */
@@ -43,4 +45,37 @@ export async function moveClock(sql: Sql, schema: string, offsetMs: number): Pro
     `CREATE OR REPLACE FUNCTION ${namesOf(schema, '').now_ms}() RETURNS bigint LANGUAGE sql VOLATILE
        AS $body$ SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + ${offsetMs} $body$`,
   )
+}
+
+/**
+ * Fresh stores for the contract suite, each in a schema of its own.
+ *
+ * @param pool - asked for at each test: it may lead to a pooler that is only started before the first
+ */
+export function storeFixtures(pool: pg.Pool | (() => pg.Pool), statementNames: boolean): () => Promise<StoreFixture> {
+  return async () => {
+    const schema = freshSchema()
+    const connections = typeof pool === 'function' ? pool() : pool
+    const open = () => new PostgresTokenStore({ pool: connections, schema, statementNames })
+    let store = open()
+    await store.migrate()
+    let offset = 0
+    return {
+      store,
+      reopen: async () => {
+        await store.close()
+        store = open()
+        return store
+      },
+      another: open,
+      advance: async (ms) => {
+        offset += ms
+        await moveClock(connections, schema, offset)
+      },
+      release: async () => {
+        await store.close()
+        await dropSchema(connections, schema)
+      },
+    }
+  }
 }

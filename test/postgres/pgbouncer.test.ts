@@ -9,7 +9,7 @@ import { PostgresRateLimiter, PostgresTokenStore } from '../../src/postgres/inde
 import { tokenStoreSuite } from '../../src/testing/token-store-suite.ts'
 import { sharedLimiterSuite } from '../access/shared-limiter-suite.ts'
 import { answers, freePort, PGBOUNCER, unprivileged } from '../own-server.ts'
-import { dropSchema, freshSchema, moveClock, newPool, SERVER, there } from './database.ts'
+import { dropSchema, freshSchema, newPool, SERVER, storeFixtures, there } from './database.ts'
 
 describe.runIf(there && PGBOUNCER !== undefined)('behind a PgBouncer that lends connections by the transaction', () => {
   const admin = newPool()
@@ -58,30 +58,7 @@ describe.runIf(there && PGBOUNCER !== undefined)('behind a PgBouncer that lends 
   })
 
   tokenStoreSuite(
-    async () => {
-      const schema = freshSchema()
-      const open = () => new PostgresTokenStore({ pool, schema, statementNames: false })
-      let store = open()
-      await store.migrate()
-      let offset = 0
-      return {
-        store,
-        reopen: async () => {
-          await store.close()
-          store = open()
-          return store
-        },
-        another: open,
-        advance: async (ms) => {
-          offset += ms
-          await moveClock(admin, schema, offset)
-        },
-        release: async () => {
-          await store.close()
-          await dropSchema(admin, schema)
-        },
-      }
-    },
+    storeFixtures(() => pool, false),
     { describe, it, expect },
   )
 
