@@ -4,6 +4,7 @@ import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createClient } from 'redis'
 
 /** A server of a test's own, which it may stop as it likes. */
 export interface OwnServer {
@@ -140,4 +141,63 @@ export async function ownRedis(): Promise<OwnServer> {
   }
   await start()
   return { port, start, stop, remove: stop }
+}
+
+/** Three Redis servers that share the slots of a cluster, keeping nothing on disk but their own view of it. */
+export async function ownRedisCluster(): Promise<{ readonly ports: readonly number[]; remove(): Promise<void> }> {
+  const NODES = 3
+  const SLOTS = 16_384
+  const folder = mkdtempSync(join(tmpdir(), 'tokenwright-cluster-'))
+  const nodes: { readonly port: number; readonly talk: number; readonly child: ChildProcess }[] = []
+  for (let n = 0; n < NODES; n++) {
+    const port = await freePort()
+    // The ports of the nodes' own talk: by default 10,000 higher, which may be beyond the last.
+    const talk = await freePort()
+    const clustered = [
+      '--cluster-enabled',
+      'yes',
+      '--cluster-config-file',
+      `node-${n}.conf`,
+      '--cluster-port',
+      `${talk}`,
+    ]
+    const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
+    nodes.push({ port, talk, child: spawn(REDIS_SERVER ?? '', [...args, ...clustered], { stdio: 'ignore' }) })
+    await answers(port)
+    const ask = createClient({ url: `redis://127.0.0.1:${port}` })
+    await ask.connect()
+    const from = Math.floor((SLOTS * n) / NODES)
+    await ask.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', `${from}`, `${Math.floor((SLOTS * (n + 1)) / NODES) - 1}`])
+    await ask.sendCommand(['CLUSTER', 'SET-CONFIG-EPOCH', `${n + 1}`])
+    const [first] = nodes
+    if (first !== undefined && n > 0) {
+      await ask.sendCommand(['CLUSTER', 'MEET', '127.0.0.1', `${first.port}`, `${first.talk}`])
+    }
+    ask.destroy()
+  }
+  // Each has to know of all.
+  for (const { port } of nodes) {
+    const ask = createClient({ url: `redis://127.0.0.1:${port}` })
+    await ask.connect()
+    for (let attempt = 0; ; attempt++) {
+      const info = String(await ask.sendCommand(['CLUSTER', 'INFO']))
+      if (info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${NODES}`)) break
+      if (attempt === 200) throw new Error(`the cluster did not form: ${info}`)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    ask.destroy()
+  }
+  return {
+    ports: nodes.map(({ port }) => port),
+    remove: async () => {
+      await Promise.all(
+        nodes.map(async ({ child }) => {
+          const ended = once(child, 'exit')
+          child.kill('SIGKILL')
+          await ended
+        }),
+      )
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
 }

@@ -52,11 +52,20 @@ export class RedisChangeChannel implements ChangeChannel {
   }
 
   /** Listens to the others, and to itself. Messages of another form are passed over. */
-  subscribe(onChange: (change: StoreChange) => void, onLost: () => void): Promise<() => Promise<void>> {
+  async subscribe(onChange: (change: StoreChange) => void, onLost: () => void): Promise<() => Promise<void>> {
+    let listening = true
     const onMessage = (message: string) => {
       const at = message.indexOf(SEPARATOR)
-      if (at > 0 && message.length <= 1024) onChange({ kind: message.slice(0, at), id: message.slice(at + 1) })
+      if (!listening || at <= 0 || message.length > 1024) return
+      onChange({ kind: message.slice(0, at), id: message.slice(at + 1) })
     }
-    return this.#client.subscribe(this.#channel, onMessage, onLost)
+    const stop = await this.#client.subscribe(this.#channel, onMessage, () => {
+      if (listening) onLost()
+    })
+    return async () => {
+      // A connection takes its time to close, a cluster's most of all: what comes meanwhile concerns nobody.
+      listening = false
+      await stop()
+    }
   }
 }

@@ -131,9 +131,15 @@ export class RedisRateLimiter implements RateLimiter {
       })
       answer
         .then(resolve, (error: unknown) => {
-          reject(new LimiterUnavailableError("Redis can't be asked", codeOf(error)))
+          reject(new LimiterUnavailableError("Redis can't be asked", redisCodeOf(error)))
         })
         .finally(() => timer.cancel())
     })
   }
+}
+
+/** The code of a failure: a server that refuses says it as the first word of its message, such as CLUSTERDOWN. */
+function redisCodeOf(error: unknown): string {
+  const said = error instanceof Error ? /^[A-Z]{3,16}(?= )/.exec(error.message)?.[0] : undefined
+  return said ?? codeOf(error)
 }

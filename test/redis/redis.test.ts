@@ -203,6 +203,12 @@ describe('without an answer', () => {
       .catch((caught: unknown) => caught)
     expect(error).toMatchObject({ code: 'ERR_LIMITER_UNAVAILABLE', engineCode: 'ECONNREFUSED', retryable: true })
     expect(String(error)).not.toContain('secret')
+    // What a server refuses it says in its message, the code first.
+    const down = () => Promise.reject(new Error('CLUSTERDOWN Hash slot not served of secret'))
+    const refused: RedisClient = { evalSha: down, eval: down, publish: down, subscribe: down }
+    const told = new RedisRateLimiter({ client: refused }).reserve('k', limits, 1)
+    await expect(told).rejects.toMatchObject({ engineCode: 'CLUSTERDOWN' })
+    await expect(told).rejects.not.toThrow('secret')
     const { tokens, events } = setUp({
       store: new Proxy(new MemoryTokenStore() as TokenStore, {
         get(target, name) {
@@ -216,6 +222,33 @@ describe('without an answer', () => {
     await tokens.generate({ service: 'A' })
     await new Promise((resolve) => setImmediate(resolve))
     expect(events.names().filter((name) => name === 'channel.failed')).toHaveLength(2)
+  })
+
+  it('a channel that nobody listens to any more tells nothing, whatever still comes', async () => {
+    let deliver = (_message: string): void => {}
+    let lose = (): void => {}
+    const client: RedisClient = {
+      evalSha: async () => [],
+      eval: async () => [],
+      publish: async () => 0,
+      subscribe: async (_channel, onMessage, onLost) => {
+        deliver = onMessage
+        lose = onLost
+        return async () => {}
+      },
+    }
+    const heard: unknown[] = []
+    const stop = await new RedisChangeChannel({ client }).subscribe(
+      (change) => heard.push(change),
+      () => heard.push('lost'),
+    )
+    deliver('token\na')
+    lose()
+    await stop()
+    // The connection closes in its own time.
+    deliver('token\nb')
+    lose()
+    expect(heard).toEqual([{ kind: 'token', id: 'a' }, 'lost'])
   })
 
   it('refuses what can not work', () => {
