@@ -14,6 +14,8 @@ const ENTRIES = 1_000_000
 const PER_COMMIT = 200
 const CALLERS = 64
 const COMMITS = 64 * 30
+/** Commits of one caller, each of which waits for the disk alone. */
+const COMMITS_OF_ONE = 150
 
 /** A token's record as unjournaled rows. */
 const plainKind = { ...tokenKind, name: 'plain', journaled: false }
@@ -23,7 +25,10 @@ export async function journalSection(report: Report): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'tokenwright-journal-'))
   const secret = generateSecret()
   try {
-    report('journal.append', await appending(join(folder, 'append.db'), secret), '64 callers, file store')
+    const path64 = join(folder, 'append.db')
+    report('journal.append', await appending(path64, secret, CALLERS, COMMITS), '64 callers, file store')
+    const path1 = join(folder, 'append-one.db')
+    report('journal.append.one', await appending(path1, secret, 1, COMMITS_OF_ONE), 'one caller, file store')
     const path = join(folder, 'long.db')
     await fill(path, secret)
     const { rss, seconds } = await verifying(path, secret)
@@ -63,13 +68,13 @@ function record(n: number): TokenRecord {
   }
 }
 
-async function appending(path: string, secret: string) {
+async function appending(path: string, secret: string, callers: number, each: number) {
   const store = await FileTokenStore.open(path)
   const commits = commitsOf(store, secret)
   let n = 0
   const run = async (journaled: boolean) => {
     const start = performance.now()
-    let left = COMMITS
+    let left = each
     const caller = async () => {
       for (; left > 0; ) {
         left -= 1
@@ -82,7 +87,7 @@ async function appending(path: string, secret: string) {
         } else await commits.put([{ kind: plainKind, id: value.id, value, expected: 0 }])
       }
     }
-    await Promise.all(Array.from({ length: CALLERS }, caller))
+    await Promise.all(Array.from({ length: callers }, caller))
     return performance.now() - start
   }
   await run(true)

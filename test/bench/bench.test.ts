@@ -149,6 +149,7 @@ describe('budgets', () => {
       'redis.limiter': { atMost: 1.2 },
       'redis.revocation': { atMost: 1000 },
       'journal.append': { atMost: 1.15 },
+      'journal.append.one': { atMost: 1.15 },
       'journal.verify.rss': { atMost: 100 },
       'bulk.speed': { atLeast: 2 },
       'bulk.delay': { atMost: 50 },
