@@ -393,9 +393,9 @@ export const CASES: readonly Case[] = [
     budget: { atMost: 150 },
   },
   {
-    id: 'backup.restore.thread.rss',
+    id: 'backup.restore.small.rss',
     section: 'backup',
-    what: 'the same in a thread with a young generation of 8 MB: memory',
+    what: 'the same with --max-semi-space-size=4: memory',
     unit: 'MB',
     budget: { atMost: 150 },
   },
