@@ -242,7 +242,7 @@ export class Signer {
     checkAttribution(by)
     await this.#base.ready()
     const { name, endsAt } = await this.#targetOf(target)
-    return this.#revocations.add(name, endsAt, (at) => this.#ids.next(at), by)
+    return this.#revocations.add(name, endsAt, (at) => this.#ids.mark(at), by)
   }
 
   /** The public keys, for other services: of the next key, the one that signs, and those whose tokens may still live. */
