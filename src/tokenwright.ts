@@ -137,7 +137,8 @@ export class Tokenwright {
     const checks = { limiter, failMode, cacheSize, maxStaleness, approvals }
     this.verifier = new Verifier({ ...shared, ...checks, usage: this.usage })
     const cap = (granted: readonly string[]) => this.authorizer?.maxTtl(granted)
-    this.signer = new Signer({ ...shared, signed: options.signed, cap, limits: this.verifier.limits })
+    const { limits } = this.verifier
+    this.signer = new Signer({ ...shared, signed: options.signed, cap, limits, signals: this.usage.signals })
     // Another instance's counts are in the store after a flush or two.
     const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
     this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })

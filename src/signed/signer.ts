@@ -13,6 +13,7 @@ import { checkName } from '../tokens/about.ts'
 import { hasSignedForm, MAX_SIGNED_LENGTH } from '../tokens/format.ts'
 import type { TokenView } from '../tokens/token-view.ts'
 import { DENIAL_MESSAGE, DENIAL_STATUS, type DenialCode, type Denied } from '../tokens/verification.ts'
+import type { SecuritySignals } from '../usage/security-signals.ts'
 import { writeGrant, writePayload } from './claims.ts'
 import { signCompact } from './compact.ts'
 import type { TtlCap } from './errors.ts'
@@ -60,6 +61,8 @@ export type SignerOptions = FoundationSource<SignedEvents> & {
   readonly cap?: ((scopes: readonly string[]) => TtlCap | undefined) | undefined
   /** @internal */
   readonly limits?: Limits | undefined
+  /** Told of revoked and expired tokens that are asked about; `usage.signals`. @internal */
+  readonly signals?: Pick<SecuritySignals, 'refused'> | undefined
 }
 
 /** A token that was minted. */
@@ -115,6 +118,7 @@ export class Signer {
   readonly #keys: KeySet
   readonly #revocations: Revocations
   readonly #prover: SignedProver
+  readonly #signals: Pick<SecuritySignals, 'refused'> | undefined
 
   /**
    * @param options - store, keys and, if wanted, scopes, caps and settings
@@ -122,7 +126,7 @@ export class Signer {
    */
   constructor(options: SignerOptions) {
     const base: Foundation<SignedEvents> = Foundation.of(options)
-    const { signed: settings = {}, scopes: catalog, cap, limits } = options
+    const { signed: settings = {}, scopes: catalog, cap, limits, signals } = options
     checkFields('signed', settings, SETTINGS)
     const issuer = checkName('signed.issuer', settings.issuer ?? 'tokenwright', 256)
     const audience = checkName('signed.audience', settings.audience ?? issuer, 256)
@@ -137,6 +141,7 @@ export class Signer {
     const leeway = parseDuration('signed.leeway', settings.leeway ?? 0, { allowZero: true, max: 300_000 })
     const keepFor = maxTtl + leeway + KEY_RESERVE
     this.#base = base
+    this.#signals = signals
     this.#ids = new RisingIds(base.random)
     this.#rules = { issuer, audience, catalog, maxTtl, cap }
     this.#algorithm = algorithm
@@ -226,8 +231,8 @@ export class Signer {
     const waiting = this.#base.ready()
     if (waiting !== undefined) await waiting
     const outcome = await this.prove(presented)
-    const good = typeof outcome === 'object' && !outcome.revoked && this.#base.clock.now() < outcome.endsAt
-    return good ? introspectionOf(outcome.content) : INACTIVE
+    if (typeof outcome === 'string' || this.#refusalOf(outcome, this.#base.clock.now()) !== undefined) return INACTIVE
+    return introspectionOf(outcome.content)
   }
 
   /**
@@ -304,13 +309,18 @@ export class Signer {
 
   #answer(outcome: SignedProof | Unproved): SignedVerification {
     if (typeof outcome === 'string') return refusal(outcome)
-    if (outcome.revoked) return refusal('revoked')
     const now = this.#base.clock.now()
-    if (outcome.ended || now >= outcome.endsAt) {
-      outcome.end()
-      return refusal('expired')
-    }
-    return new GoodSigned(outcome, now)
+    const refused = this.#refusalOf(outcome, now)
+    return refused === undefined ? new GoodSigned(outcome, now) : refusal(refused)
+  }
+
+  /** Why a proved token isn't good any more, which is told to whoever watches. */
+  #refusalOf(proof: SignedProof, now: number): 'revoked' | 'expired' | undefined {
+    if (!proof.revoked && !proof.ended && now < proof.endsAt) return undefined
+    const code = proof.revoked ? 'revoked' : 'expired'
+    if (code === 'expired') proof.end()
+    this.#signals?.refused(code, proof, {}, now)
+    return code
   }
 }
 
