@@ -174,6 +174,7 @@ export class Tokenwright {
       rules: this.rules,
       outbox: this.outbox,
       journal: this.audit,
+      signed: this.signer,
     }
     for (const [name, part] of Object.entries(parts)) this.healthSource(name, () => part.health())
   }

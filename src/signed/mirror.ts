@@ -62,6 +62,11 @@ export class Mirror {
     return true
   }
 
+  /** When what is held was read, epoch ms; -Infinity = never. */
+  get readAt(): number {
+    return this.#readAt
+  }
+
   /** Reads now. Whoever comes while a read is under way that can't have seen his change waits for another. */
   refresh(): Promise<boolean> {
     this.#reading ??= this.#read().finally(() => {

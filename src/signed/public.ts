@@ -17,6 +17,7 @@ export type { Introspection } from './introspection.ts'
 export type { KeyRotation } from './key-set.ts'
 export type { MintInput } from './mint-input.ts'
 export type { Revocation } from './revocations.ts'
+export type { SignedHealth, SigningKeyHealth } from './signed-health.ts'
 export {
   type JsonWebKeySet,
   type Minted,

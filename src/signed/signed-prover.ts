@@ -75,6 +75,12 @@ export class SignedProver {
     await this.#mirror.refresh()
   }
 
+  /** Makes sure that keys and revocations are known, and tells when they were read, epoch ms; -Infinity = never. */
+  async held(now: number): Promise<{ readonly usable: boolean; readonly readAt: number }> {
+    const usable = await this.#mirror.ensure(now)
+    return { usable, readAt: this.#mirror.readAt }
+  }
+
   /** Stops listening for changes. */
   close(): void {
     this.#mirror.close()

@@ -24,6 +24,7 @@ import { type KeyRotation, KeySet } from './key-set.ts'
 import { type MintInput, type MintRules, parseMint } from './mint-input.ts'
 import type { SignedProof } from './proof.ts'
 import { type Revocation, Revocations } from './revocations.ts'
+import { judgeSigned, type SignedHealth } from './signed-health.ts'
 import { SignedProver } from './signed-prover.ts'
 import { JWT_ALGORITHMS, type JwtAlgorithm, maySign } from './signing-key.ts'
 
@@ -118,6 +119,7 @@ export class Signer {
   readonly #keys: KeySet
   readonly #revocations: Revocations
   readonly #prover: SignedProver
+  readonly #maxStaleness: number
   readonly #signals: Pick<SecuritySignals, 'refused'> | undefined
 
   /**
@@ -151,6 +153,7 @@ export class Signer {
       keepFor,
     })
     this.#revocations = new Revocations(base, keepFor)
+    this.#maxStaleness = parseDuration('signed.maxStaleness', settings.maxStaleness ?? '5s', { min: 10 })
     this.#prover = new SignedProver({
       base,
       keys: this.#keys,
@@ -161,7 +164,7 @@ export class Signer {
       maxTtl,
       leeway,
       cacheSize,
-      maxStaleness: parseDuration('signed.maxStaleness', settings.maxStaleness ?? '5s', { min: 10 }),
+      maxStaleness: this.#maxStaleness,
       staleIfError: parseDuration('signed.staleIfError', settings.staleIfError ?? 0, { allowZero: true }),
     })
   }
@@ -268,6 +271,26 @@ export class Signer {
     checkFields('options', options, ['actor', 'reason', 'compromised'])
     const { compromised = false, ...by } = options
     return this.#keys.rotate(this.#algorithm, compromised, checkAttribution(by))
+  }
+
+  /**
+   * How signed tokens stand: the health source `signed` of the front door. `unhealthy` when they are refused because keys and revocations
+   * can't be read, or when no JWT can be minted; `degraded` when what is known of revocations is older than `maxStaleness`, when a turn of
+   * the keys is late, or revocations that are over aren't removed. Reads what isn't fresh.
+   *
+   * @throws StoreError; then nothing is known
+   */
+  async health(): Promise<SignedHealth> {
+    const { clock, keys } = this.#base
+    const now = clock.now()
+    const { usable, readAt } = await this.#prover.held(now)
+    const fresh = usable && now - readAt < this.#maxStaleness
+    return judgeSigned({
+      ...{ now, usable, readAt, maxStaleness: this.#maxStaleness },
+      ...{ sets: this.#keys.sets, schedule: this.#keys.schedule, ring: keys.ids },
+      revocations: this.#revocations.set.size,
+      overdue: fresh ? await this.#revocations.overdue(now) : 0,
+    })
   }
 
   /** Lets keys take turns, and lets go of revocations that are over. */
