@@ -89,7 +89,10 @@ const KEY_STORY: readonly (Step | number)[] = [
   mint('jwt', 'a', '2d'),
   (tokens) => tokens.signer.tick(),
   mint(),
-  5 * DAY - HOUR,
+  // The last tokens of the key before still live.
+  3 * DAY,
+  (tokens) => tokens.signer.tick(),
+  2 * DAY - HOUR,
   (tokens) => tokens.signer.tick(),
   mint(),
   3 * HOUR,
