@@ -72,8 +72,8 @@ export function writePayload({ id, issuedAt, expiresAt }: SignedTimes, grant: st
 
 /** A payload, split where {@link writePayload} joined it. */
 export interface SplitPayload extends SignedTimes {
-  /** The grant's JSON text, without the two characters that begin it: cut out, not copied, because it is looked up at every proof. */
-  readonly rest: string
+  /** The grant's JSON text. */
+  readonly grant: string
 }
 
 /**
@@ -86,18 +86,16 @@ export function splitPayload(text: string): SplitPayload | undefined {
   const match = HEAD.exec(text)
   if (match === null) return undefined
   const [head, id, issuedAt, expiresAt] = match as unknown as [string, string, string, string]
-  return { id, issuedAt: Number(issuedAt), expiresAt: Number(expiresAt), rest: text.slice(head.length) }
+  return { id, issuedAt: Number(issuedAt), expiresAt: Number(expiresAt), grant: `{"${text.slice(head.length)}` }
 }
 
 /**
  * Reads a grant, which must be as {@link writeGrant} writes it, to the letter: so nothing is in it twice, an audience isn't a
  * list, and what isn't known isn't passed over.
  *
- * @param rest - as {@link splitPayload} cuts it
  * @returns `undefined` for anything else
  */
-export function readGrant(rest: string): ReadGrant | undefined {
-  const text = `{"${rest}`
+export function readGrant(text: string): ReadGrant | undefined {
   let grant: SignedGrant
   try {
     const parsed: unknown = JSON.parse(text)

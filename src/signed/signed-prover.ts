@@ -6,8 +6,8 @@ import type { MaybePromise } from '../kernel/kind.ts'
 import type { Foundation } from '../stores/foundation.ts'
 import { RecentMap } from '../stores/recent-map.ts'
 import { ProofCache } from '../tokens/proof-cache.ts'
-import { type ReadGrant, readGrant, splitPayload } from './claims.ts'
-import { openCompact } from './compact.ts'
+import { type ReadGrant, readGrant, type SignedTimes, splitPayload } from './claims.ts'
+import { CompactKeys, openCompact } from './compact.ts'
 import type { SignedEvents } from './events.ts'
 import { isCanonical, openJwt } from './jwt.ts'
 import type { KeySet, ProvingKey } from './key-set.ts'
@@ -48,7 +48,9 @@ export class SignedProver {
   readonly #options: SignedProverOptions
   readonly #mirror: Mirror
   readonly #proofs: ProofCache<SignedProof>
+  /** By their claims: as JSON of a JWT's, in base64url of a compact token's. */
   readonly #grants = new RecentMap<ReadGrant>(GRANTS)
+  readonly #compactKeys: CompactKeys
   #missedAt = Number.NEGATIVE_INFINITY
 
   /** @param options - what it works with */
@@ -56,6 +58,7 @@ export class SignedProver {
     this.#options = options
     const { base, keys, revocations, maxStaleness, staleIfError } = options
     this.#proofs = new ProofCache(options.cacheSize)
+    this.#compactKeys = new CompactKeys(base.keys)
     this.#mirror = new Mirror({
       base,
       kinds: [revocationKind.name, signingKeyKind.name],
@@ -104,9 +107,21 @@ export class SignedProver {
     const proof = this.#proofs.get(key)
     if (proof !== undefined) return this.#current(proof)
     if (text.charCodeAt(0) !== V) return this.#proveJwt(text, key, now)
-    const opened = openCompact(this.#options.base.keys, text, now)
+    const opened = openCompact(this.#compactKeys, text, now)
     if (typeof opened === 'string') return opened
-    return this.#keep(key, 'hmac', opened.key, opened.payload, opened.retireAt, undefined)
+    const grant = this.#grants.get(opened.grant) ?? this.#readCompactGrant(opened.grant)
+    if (grant === undefined) return 'malformed'
+    return this.#keep(key, 'hmac', opened.key, opened, grant, opened.retireAt, undefined)
+  }
+
+  #readCompactGrant(encoded: string): ReadGrant | undefined {
+    const json = Buffer.from(encoded, 'base64url').toString('utf8')
+    const grant = readGrant(json)
+    // Spelt anew, which is a copy: what was cut out would keep the whole token in memory.
+    const copy = grant && Buffer.from(json, 'utf8').toString('base64url')
+    if (grant === undefined || copy !== encoded) return undefined
+    this.#grants.set(copy, grant)
+    return grant
   }
 
   #proveJwt(text: string, key: string, now: number): MaybePromise<SignedProof | Unproved> {
@@ -142,28 +157,32 @@ export class SignedProver {
     // Meanwhile another call may have proved the same.
     const twin = this.#proofs.get(key)
     if (twin !== undefined) return this.#current(twin)
-    return this.#keep(key, 'jwt', proving.kid, payload, Number.POSITIVE_INFINITY, proving)
+    return this.#keepJwt(key, payload, proving)
   }
 
-  /** What a proved payload says, if it says what ours do. */
+  #keepJwt(key: string, payload: string, proving: ProvingKey): SignedProof | Unproved {
+    const split = splitPayload(payload)
+    if (split === undefined) return 'malformed'
+    let grant = this.#grants.get(split.grant)
+    if (grant === undefined) {
+      grant = readGrant(split.grant)
+      if (grant === undefined) return 'malformed'
+      this.#grants.set(split.grant, grant)
+    }
+    return this.#keep(key, 'jwt', proving.kid, split, grant, Number.POSITIVE_INFINITY, proving)
+  }
+
+  /** Remembers what was proved, if it is for us. */
   #keep(
     key: string,
     format: 'jwt' | 'hmac',
     kid: string,
-    payload: string,
+    { id, issuedAt, expiresAt }: SignedTimes,
+    grant: ReadGrant,
     until: number,
     proving: ProvingKey | undefined,
   ): SignedProof | Unproved {
     const { issuer, audience, maxTtl, leeway, limits } = this.#options
-    const split = splitPayload(payload)
-    if (split === undefined) return 'malformed'
-    const { id, issuedAt, expiresAt } = split
-    let grant = this.#grants.get(split.rest)
-    if (grant === undefined) {
-      grant = readGrant(split.rest)
-      if (grant === undefined) return 'malformed'
-      this.#grants.set(split.rest, grant)
-    }
     if (grant.issuer !== issuer || grant.audience !== audience) return 'unknown'
     // A cap that was lowered holds for older tokens too: revocations and keys are kept no longer than that.
     const endsAt = Math.min(Math.min(expiresAt * 1000, issuedAt * 1000 + maxTtl) + leeway, until)

@@ -185,9 +185,12 @@ export class Signer {
     const id = this.#ids.next(at)
     const issuedAt = Math.floor(at / 1000)
     const times = { id, issuedAt, expiresAt: issuedAt + ttl / 1000 }
-    const payload = writePayload(times, writeGrant(grant))
+    const claims = writeGrant(grant)
     const expiresAt = times.expiresAt * 1000
-    const token = input.format === 'hmac' ? signCompact(ring, payload) : await this.#signJwt(payload, expiresAt)
+    const token =
+      input.format === 'hmac'
+        ? signCompact(ring, times, claims)
+        : await this.#signJwt(writePayload(times, claims), expiresAt)
     if (token.length > MAX_SIGNED_LENGTH) {
       const what = `make a token of ${token.length} characters, over ${MAX_SIGNED_LENGTH}`
       throw new InvalidInputError('claims', what, 'put less into claims, scopes and tools')
