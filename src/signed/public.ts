@@ -24,7 +24,6 @@ export {
   type SignedTarget,
   type SignedVerification,
   Signer,
-  type SignerOptions,
-  type SignerSettings,
 } from './signer.ts'
+export type { SignerOptions, SignerSettings } from './signer-options.ts'
 export type { JwtAlgorithm } from './signing-key.ts'

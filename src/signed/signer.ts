@@ -1,14 +1,11 @@
-import type { Limits } from '../access/limits.ts'
 import type { Unproved } from '../access/provable.ts'
-import type { ScopeCatalog } from '../access/scope-catalog.ts'
 import type { JsonObject } from '../kernel/bytes.ts'
-import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { MaybePromise } from '../kernel/kind.ts'
 import { RisingIds } from '../kernel/rising-ids.ts'
 import { type Attribution, checkAttribution } from '../stores/commit.ts'
-import { Foundation, type FoundationSource } from '../stores/foundation.ts'
+import { Foundation } from '../stores/foundation.ts'
 import { checkName } from '../tokens/about.ts'
 import { hasSignedForm, MAX_SIGNED_LENGTH } from '../tokens/format.ts'
 import type { TokenView } from '../tokens/token-view.ts'
@@ -16,7 +13,6 @@ import { DENIAL_MESSAGE, DENIAL_STATUS, type DenialCode, type Denied } from '../
 import type { SecuritySignals } from '../usage/security-signals.ts'
 import { writeGrant, writePayload } from './claims.ts'
 import { signCompact } from './compact.ts'
-import type { TtlCap } from './errors.ts'
 import type { SignedEvents } from './events.ts'
 import { INACTIVE, type Introspection, introspectionOf } from './introspection.ts'
 import { signJwt } from './jwt.ts'
@@ -26,45 +22,8 @@ import type { SignedProof } from './proof.ts'
 import { type Revocation, Revocations } from './revocations.ts'
 import { judgeSigned, type SignedHealth } from './signed-health.ts'
 import { SignedProver } from './signed-prover.ts'
-import { JWT_ALGORITHMS, type JwtAlgorithm, maySign } from './signing-key.ts'
-
-/** How signed tokens are made and proved. Give every instance the same. */
-export interface SignerSettings {
-  /** Who issues them, the `iss` of every token. Default `tokenwright`. */
-  readonly issuer?: string | undefined
-  /** Who they are for, the `aud` that is verified here and minted by default. Default: the issuer. */
-  readonly audience?: string | undefined
-  /** What new JWTs are signed with. Those of other algorithms verify as long as they live. Default `EdDSA`. */
-  readonly algorithm?: JwtAlgorithm | undefined
-  /** The longest life of any signed token, also of those minted before it was set lower. Default 30 d, at most 366 d. */
-  readonly maxTtl?: Duration | undefined
-  /** How long after its `exp` a token is still accepted, for clocks that differ. Default 0, at most 5 min. */
-  readonly leeway?: Duration | undefined
-  /** How long a key signs. Default 90 d. */
-  readonly rotateEvery?: Duration | undefined
-  /** How long a key stands in the JWKS before it signs: longer than others keep theirs. Default 24 h. */
-  readonly announceFor?: Duration | undefined
-  /** How many proved tokens are remembered, by their SHA-256. Default 65,536. */
-  readonly cacheSize?: number | undefined
-  /** How old may be what is known of revocations and keys where the store doesn't tell of changes. Default 5 s. */
-  readonly maxStaleness?: Duration | undefined
-  /** When the store fails: how long revocations and keys read before still do. Default 0: refused as `unavailable`. */
-  readonly staleIfError?: Duration | undefined
-}
-
-/** What a {@link Signer} is made from. */
-export type SignerOptions = FoundationSource<SignedEvents> & {
-  /** How tokens are made and proved. */
-  readonly signed?: SignerSettings | undefined
-  /** The known scopes: others are refused, meta scopes and patterns are named one by one. */
-  readonly scopes?: ScopeCatalog | undefined
-  /** The longest life of a token with these scopes, such as {@link ScopeAuthorizer.maxTtl}. Default: `maxTtl` alone. */
-  readonly cap?: ((scopes: readonly string[]) => TtlCap | undefined) | undefined
-  /** @internal */
-  readonly limits?: Limits | undefined
-  /** Told of revoked and expired tokens that are asked about; `usage.signals`. @internal */
-  readonly signals?: Pick<SecuritySignals, 'refused'> | undefined
-}
+import { checkSettings, type SignerOptions } from './signer-options.ts'
+import { type JwtAlgorithm, maySign } from './signing-key.ts'
 
 /** A token that was minted. */
 export interface Minted {
@@ -90,13 +49,6 @@ export type SignedTarget = { readonly token: string } | { readonly id: string } 
 export interface JsonWebKeySet {
   readonly keys: readonly JsonObject[]
 }
-
-const SETTINGS: readonly string[] = [
-  ...['issuer', 'audience', 'algorithm', 'maxTtl', 'leeway', 'rotateEvery', 'announceFor', 'cacheSize'],
-  ...['maxStaleness', 'staleIfError'],
-]
-/** How much longer than the longest life a key verifies: for instances that learn late of another that took over. */
-const KEY_RESERVE = 3_600_000
 
 /**
  * Mints and proves self-contained tokens: JWTs (RFC 9068, signed by keys that take turns and whose public parts are a
@@ -129,43 +81,19 @@ export class Signer {
   constructor(options: SignerOptions) {
     const base: Foundation<SignedEvents> = Foundation.of(options)
     const { signed: settings = {}, scopes: catalog, cap, limits, signals } = options
-    checkFields('signed', settings, SETTINGS)
-    const issuer = checkName('signed.issuer', settings.issuer ?? 'tokenwright', 256)
-    const audience = checkName('signed.audience', settings.audience ?? issuer, 256)
-    const { algorithm = 'EdDSA', cacheSize = 65_536 } = settings
-    if (!JWT_ALGORITHMS.includes(algorithm)) {
-      throw new InvalidInputError('signed.algorithm', 'is unknown', `use one of ${JWT_ALGORITHMS.join(', ')}`)
-    }
-    if (!Number.isInteger(cacheSize) || cacheSize < 2) {
-      throw new InvalidInputError('signed.cacheSize', 'must be a whole number from 2', 'leave it out for 65536')
-    }
-    const maxTtl = parseDuration('signed.maxTtl', settings.maxTtl ?? '30d', { min: 1000, max: 366 * 86_400_000 })
-    const leeway = parseDuration('signed.leeway', settings.leeway ?? 0, { allowZero: true, max: 300_000 })
-    const keepFor = maxTtl + leeway + KEY_RESERVE
+    const checked = checkSettings(settings)
+    const { issuer, audience, maxTtl, leeway, cacheSize, maxStaleness, staleIfError, schedule } = checked
     this.#base = base
     this.#signals = signals
     this.#ids = new RisingIds(base.random)
     this.#rules = { issuer, audience, catalog, maxTtl, cap }
-    this.#algorithm = algorithm
-    this.#keys = new KeySet(base, {
-      rotateEvery: parseDuration('signed.rotateEvery', settings.rotateEvery ?? '90d', { min: 60_000 }),
-      announceFor: parseDuration('signed.announceFor', settings.announceFor ?? '24h', { min: 1000 }),
-      keepFor,
-    })
-    this.#revocations = new Revocations(base, keepFor)
-    this.#maxStaleness = parseDuration('signed.maxStaleness', settings.maxStaleness ?? '5s', { min: 10 })
+    this.#algorithm = checked.algorithm
+    this.#keys = new KeySet(base, schedule)
+    this.#revocations = new Revocations(base, schedule.keepFor)
+    this.#maxStaleness = maxStaleness
     this.#prover = new SignedProver({
-      base,
-      keys: this.#keys,
-      revocations: this.#revocations,
-      limits,
-      issuer,
-      audience,
-      maxTtl,
-      leeway,
-      cacheSize,
-      maxStaleness: this.#maxStaleness,
-      staleIfError: parseDuration('signed.staleIfError', settings.staleIfError ?? 0, { allowZero: true }),
+      ...{ base, keys: this.#keys, revocations: this.#revocations, limits },
+      ...{ issuer, audience, maxTtl, leeway, cacheSize, maxStaleness, staleIfError },
     })
   }
 
