@@ -127,7 +127,6 @@ export class Tokenwright {
     this.generator = new Generator(shared)
     this.registry = new Registry(shared)
     const { registry, usage } = this
-    this.leaks = new LeakKit({ formats, lookup: registry, revoker: registry, alerts: usage.alerts, events, clock })
     const { limiter, failMode, cacheSize, maxStaleness } = options
     this.#limiter = limiter
     this.approvals = new ApprovalGate({ foundation: base, approvals: options.approvals })
@@ -139,6 +138,8 @@ export class Tokenwright {
     const cap = (granted: readonly string[]) => this.authorizer?.maxTtl(granted)
     const { limits } = this.verifier
     this.signer = new Signer({ ...shared, signed: options.signed, cap, limits, signals: this.usage.signals })
+    const found = { lookup: registry, revoker: registry, signed: this.signer, alerts: usage.alerts }
+    this.leaks = new LeakKit({ ...found, formats, events, clock })
     // Another instance's counts are in the store after a flush or two.
     const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
     this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })

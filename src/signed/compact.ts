@@ -96,6 +96,22 @@ export function openCompact(keys: CompactKeys, text: string, now: number): Opene
   }
 }
 
+/**
+ * A compact token at the beginning of a text: behind it, other characters may follow that look like its own.
+ *
+ * @returns `undefined` when none of the ring's keys signed what the text begins with
+ */
+export function compactIn(ring: KeyRing, text: string): string | undefined {
+  const named = text.indexOf('.', COMPACT_MARK.length) + 1 + KEY_AT
+  for (const id of ring.ids) {
+    const end = named + id.length
+    if (!text.startsWith(id, named) || text.length < end + MAC_LENGTH) continue
+    const mac = createHmac('sha256', ring.subkey('sign', id)).update(text.slice(0, end)).digest('base64url')
+    if (equalMacs(mac, text.slice(end, end + MAC_LENGTH))) return text.slice(0, end + MAC_LENGTH)
+  }
+  return undefined
+}
+
 const ours = Buffer.alloc(MAC_LENGTH)
 const theirs = Buffer.alloc(MAC_LENGTH)
 

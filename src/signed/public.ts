@@ -19,6 +19,7 @@ export type { MintInput } from './mint-input.ts'
 export type { Revocation } from './revocations.ts'
 export type { SignedHealth, SigningKeyHealth } from './signed-health.ts'
 export {
+  type IdentifiedSigned,
   type JsonWebKeySet,
   type Minted,
   type SignedTarget,

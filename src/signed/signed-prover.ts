@@ -36,6 +36,9 @@ export interface SignedProverOptions {
   readonly staleIfError: number
 }
 
+/** Whose tokens are proved: those for this host, or whoever they are for. */
+export type Audience = 'ours' | 'any'
+
 /** How many grants are remembered: what tokens of one agent have in common is read once. */
 const GRANTS = 4096
 /** How often a key that isn't known makes us look for new ones, ms. */
@@ -89,29 +92,33 @@ export class SignedProver {
     this.#mirror.close()
   }
 
-  /** The proof of a text of signed form; a value where nothing has to be waited for. A promise never rejects. */
-  prove(text: string): MaybePromise<SignedProof | Unproved> {
+  /**
+   * The proof of a text of signed form; a value where nothing has to be waited for. A promise never rejects.
+   *
+   * @param audience - `any` proves those for others as well, which no verification may be told of
+   */
+  prove(text: string, audience: Audience = 'ours'): MaybePromise<SignedProof | Unproved> {
     const now = this.#options.base.clock.now()
     const ready = this.#mirror.ensure(now)
-    if (ready === true) return this.#prove(text, now)
+    if (ready === true) return this.#prove(text, now, audience)
     if (ready === false) return 'unavailable'
     return ready.then(
-      (usable) => (usable ? this.#prove(text, now) : 'unavailable'),
+      (usable) => (usable ? this.#prove(text, now, audience) : 'unavailable'),
       // The key ring isn't the store's: whoever asks has been told, or will be.
       () => 'unavailable',
     )
   }
 
-  #prove(text: string, now: number): MaybePromise<SignedProof | Unproved> {
+  #prove(text: string, now: number, audience: Audience): MaybePromise<SignedProof | Unproved> {
     const key = hash('sha256', text, 'binary')
     const proof = this.#proofs.get(key)
     if (proof !== undefined) return this.#current(proof)
-    if (text.charCodeAt(0) !== V) return this.#proveJwt(text, key, now)
+    if (text.charCodeAt(0) !== V) return this.#proveJwt(text, key, now, audience)
     const opened = openCompact(this.#compactKeys, text, now)
     if (typeof opened === 'string') return opened
     const grant = this.#grants.get(opened.grant) ?? this.#readCompactGrant(opened.grant)
     if (grant === undefined) return 'malformed'
-    return this.#keep(key, 'hmac', opened.key, opened, grant, opened.retireAt, undefined)
+    return this.#keep(key, 'hmac', opened.key, opened, grant, opened.retireAt, undefined, audience)
   }
 
   #readCompactGrant(encoded: string): ReadGrant | undefined {
@@ -124,26 +131,26 @@ export class SignedProver {
     return grant
   }
 
-  #proveJwt(text: string, key: string, now: number): MaybePromise<SignedProof | Unproved> {
+  #proveJwt(text: string, key: string, now: number, audience: Audience): MaybePromise<SignedProof | Unproved> {
     const dot = text.indexOf('.')
     if (dot > MAX_HEADER) return 'unknown'
     if (!isCanonical(text)) return 'malformed'
     const header = text.slice(0, dot)
     const known = this.#options.keys.byHeader(header)
-    if (known !== undefined) return this.#openJwt(text, key, known)
+    if (known !== undefined) return this.#openJwt(text, key, known, audience)
     // It may be of a key that another instance has just made.
     if (now - this.#missedAt < MISS_EVERY && now >= this.#missedAt) return 'unknown'
     this.#missedAt = now
     return this.#mirror.refresh().then(
       (usable): MaybePromise<SignedProof | Unproved> => {
         const found = usable ? this.#options.keys.byHeader(header) : undefined
-        return found === undefined ? (usable ? 'unknown' : 'unavailable') : this.#openJwt(text, key, found)
+        return found === undefined ? (usable ? 'unknown' : 'unavailable') : this.#openJwt(text, key, found, audience)
       },
       () => 'unavailable' as const,
     )
   }
 
-  async #openJwt(text: string, key: string, proving: ProvingKey): Promise<SignedProof | Unproved> {
+  async #openJwt(text: string, key: string, proving: ProvingKey, audience: Audience): Promise<SignedProof | Unproved> {
     let payload: string | undefined
     try {
       payload = await openJwt(text, await proving.key, proving.algorithm)
@@ -157,10 +164,10 @@ export class SignedProver {
     // Meanwhile another call may have proved the same.
     const twin = this.#proofs.get(key)
     if (twin !== undefined) return this.#current(twin)
-    return this.#keepJwt(key, payload, proving)
+    return this.#keepJwt(key, payload, proving, audience)
   }
 
-  #keepJwt(key: string, payload: string, proving: ProvingKey): SignedProof | Unproved {
+  #keepJwt(key: string, payload: string, proving: ProvingKey, audience: Audience): SignedProof | Unproved {
     const split = splitPayload(payload)
     if (split === undefined) return 'malformed'
     let grant = this.#grants.get(split.grant)
@@ -169,7 +176,7 @@ export class SignedProver {
       if (grant === undefined) return 'malformed'
       this.#grants.set(split.grant, grant)
     }
-    return this.#keep(key, 'jwt', proving.kid, split, grant, Number.POSITIVE_INFINITY, proving)
+    return this.#keep(key, 'jwt', proving.kid, split, grant, Number.POSITIVE_INFINITY, proving, audience)
   }
 
   /** Remembers what was proved, if it is for us. */
@@ -181,13 +188,16 @@ export class SignedProver {
     grant: ReadGrant,
     until: number,
     proving: ProvingKey | undefined,
+    wanted: Audience,
   ): SignedProof | Unproved {
     const { issuer, audience, maxTtl, leeway, limits } = this.#options
-    if (grant.issuer !== issuer || grant.audience !== audience) return 'unknown'
+    const forUs = grant.audience === audience
+    if (grant.issuer !== issuer || (!forUs && wanted === 'ours')) return 'unknown'
     // A cap that was lowered holds for older tokens too: revocations and keys are kept no longer than that.
     const endsAt = Math.min(Math.min(expiresAt * 1000, issuedAt * 1000 + maxTtl) + leeway, until)
     const proof = new SignedProof(key, { id, issuedAt, expiresAt, format, key: kid, grant, endsAt, proving }, limits)
-    this.#proofs.add(proof)
+    // One for others is never remembered: the next who asks may be a verification.
+    if (forUs) this.#proofs.add(proof)
     return this.#current(proof)
   }
 

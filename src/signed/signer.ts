@@ -5,14 +5,16 @@ import { checkFields } from '../kernel/fields.ts'
 import type { MaybePromise } from '../kernel/kind.ts'
 import { RisingIds } from '../kernel/rising-ids.ts'
 import { type Attribution, checkAttribution } from '../stores/commit.ts'
+import { StoreUnavailableError } from '../stores/errors.ts'
 import { Foundation } from '../stores/foundation.ts'
 import { checkName } from '../tokens/about.ts'
 import { hasSignedForm, MAX_SIGNED_LENGTH } from '../tokens/format.ts'
+import { COMPACT_MARK } from '../tokens/signed-form.ts'
 import type { TokenView } from '../tokens/token-view.ts'
 import { DENIAL_MESSAGE, DENIAL_STATUS, type DenialCode, type Denied } from '../tokens/verification.ts'
 import type { SecuritySignals } from '../usage/security-signals.ts'
-import { writeGrant, writePayload } from './claims.ts'
-import { signCompact } from './compact.ts'
+import { issuerOf, writeGrant, writePayload } from './claims.ts'
+import { compactIn, signCompact } from './compact.ts'
 import type { SignedEvents } from './events.ts'
 import { INACTIVE, type Introspection, introspectionOf } from './introspection.ts'
 import { signJwt } from './jwt.ts'
@@ -44,6 +46,14 @@ export type SignedVerification =
 
 /** Which tokens are revoked: one by its text or id, those of an agent, or all that were minted until now. */
 export type SignedTarget = { readonly token: string } | { readonly id: string } | { readonly agent: string } | 'all'
+
+/** Whose a signed text is. */
+export interface IdentifiedSigned {
+  /** Its facts are in `signed`; absent when it isn't proved. */
+  readonly token?: TokenView
+  /** Whether it would verify now. */
+  readonly live: boolean
+}
 
 /** Public keys as RFC 7517 lists them. */
 export interface JsonWebKeySet {
@@ -167,6 +177,25 @@ export class Signer {
     const outcome = await this.prove(presented)
     if (typeof outcome === 'string' || this.#refusalOf(outcome, this.#base.clock.now()) !== undefined) return INACTIVE
     return introspectionOf(outcome.content)
+  }
+
+  /**
+   * Whose a text is that is, or begins with, a signed token of this issuer's: one that was found somewhere. It counts as no use. Keys
+   * and revocations are read when what is held of them isn't fresh.
+   *
+   * @returns `undefined` for a text that doesn't say it is of this issuer; without `token` when it says so and isn't proved
+   * @throws StoreUnavailableError when it can't be told whether it is live
+   */
+  async identify(text: string): Promise<IdentifiedSigned | undefined> {
+    await this.#base.ready()
+    if (typeof text !== 'string' || text.length > MAX_SIGNED_LENGTH || !hasSignedForm(text)) return undefined
+    const compact = text.startsWith(COMPACT_MARK)
+    const exact = compact ? (compactIn(this.#base.keys, text) ?? text) : text
+    const proved = await this.#prover.prove(exact, 'any')
+    if (proved === 'unavailable') throw new StoreUnavailableError("keys and revocations of signed tokens can't be read")
+    if (typeof proved === 'string') return issuerOf(text) === this.#rules.issuer ? { live: false } : undefined
+    const now = this.#base.clock.now()
+    return { token: proved.view(now), live: !proved.revoked && now < proved.endsAt }
   }
 
   /**
