@@ -3,43 +3,37 @@ import { JWT_PAYLOAD_START, SIGNED_FORMS } from '../tokens/signed-form.ts'
 import { symbolClass } from './symbol-class.ts'
 
 /**
- * The expression for scanners that can't check a checksum (RE2): exactly as many symbols as a token has, and then no letter or digit of
- * its alphabet, so that longer texts don't match. Marks may follow: a token of all of them may well stand in brackets. The token is group 1.
+ * What a scanner looks for. The expression (RE2) is all of the token and nothing else, as our own scan finds it but for the checksum,
+ * which scanners can't check: as many symbols as a token has, whatever goes before or behind. (What has to follow would be reported as a
+ * part of the secret by some.)
  */
-function scannerPattern(format: TokenFormat): string {
-  const letters = symbolClass(format, /[0-9A-Za-z]/)
-  const symbols = symbolClass(format)
-  return `(${format.prefix}[${symbols}]{${format.length}})(?:[^${letters === '' ? symbols : letters}]|$)`
-}
-
-/** What a scanner looks for: an expression whose first group is the token, and a word without which it needn't. */
 interface Sought {
   readonly id: string
   readonly what: string
   readonly pattern: string
+  /** A word without which it needn't be looked for. */
   readonly keyword: string
 }
 
-const BASE64URL = '0-9A-Za-z_\\-'
+const BASE64URL = '[0-9A-Za-z_\\-]'
 
-/** Our signed tokens; which header a JWT has is the matter of its algorithm. */
+/** Our signed tokens, as `SignedFinder` knows them. */
 function signedRules(): Sought[] {
-  const escaped = (text: string) => text.replaceAll('.', '\\.')
-  const end = `(?:[^${BASE64URL}]|$)`
   const rules: Sought[] = []
+  const jwts: string[] = []
+  const starts: string[] = []
   for (const { format, start, minTail, maxTail } of SIGNED_FORMS) {
-    if (format !== 'hmac') continue
-    const pattern = `(${escaped(start)}[${BASE64URL}]+\\.[${BASE64URL}]{${minTail},${maxTail}})${end}`
+    const head = `${start.replaceAll('.', '\\.')}${BASE64URL}+\\.`
+    if (format === 'jwt') {
+      jwts.push(`${head}${JWT_PAYLOAD_START}${BASE64URL}+\\.${BASE64URL}{${minTail}}`)
+      starts.push(start)
+      continue
+    }
+    const pattern = `${head}${BASE64URL}{${minTail},${maxTail}}`
     rules.push({ id: 'tokenwright-compact', what: 'A compact signed token', pattern, keyword: start })
   }
-  const jwts = SIGNED_FORMS.filter(({ format }) => format === 'jwt')
-  const starts = jwts.map(({ start }) => start).join('|')
-  const tails = [...new Set(jwts.map(({ minTail }) => minTail))].sort((a, b) => b - a)
-  const tail = tails.map((length) => `[${BASE64URL}]{${length}}`).join('|')
-  const part = `[${BASE64URL}]+\\.`
-  const pattern = `((?:${starts})${part}${JWT_PAYLOAD_START}${part}(?:${tail}))${end}`
-  rules.push({ id: 'tokenwright-jwt', what: 'A JWT', pattern, keyword: commonStart(jwts.map(({ start }) => start)) })
-  return rules
+  const jwt = { id: 'tokenwright-jwt', what: 'A signed token, as a JWT', pattern: jwts.join('|') }
+  return [...rules, { ...jwt, keyword: commonStart(starts) }]
 }
 
 /** What several texts begin with. */
@@ -73,7 +67,6 @@ export function gitleaksRules(formats: readonly TokenFormat[]): string {
       `id = "${id}"`,
       `description = "${what}"`,
       `regex = ${tomlText(pattern)}`,
-      'secretGroup = 1',
       `keywords = ["${keyword.toLowerCase()}"]`,
     ].join('\n'),
   )
@@ -101,7 +94,7 @@ function sought(formats: readonly TokenFormat[]): Sought[] {
   const opaque = formats.map((format) => ({
     id: ruleId(format, formats),
     what: `A token of the form ${format.prefix}…`,
-    pattern: scannerPattern(format),
+    pattern: `${format.prefix}[${symbolClass(format)}]{${format.length}}`,
     keyword: format.prefix,
   }))
   return [...opaque, ...signedRules()]

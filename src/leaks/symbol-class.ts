@@ -6,11 +6,9 @@ const RANGES = ['0-9', 'A-Z', 'a-z'] as const
 /**
  * The symbols of a format as the inside of a character class, which JavaScript, RE2 and PCRE read alike: whole ranges of
  * digits and letters as such, marks with a backslash.
- *
- * @param only - the symbols that are wanted. Default: all
  */
-export function symbolClass(format: TokenFormat, only = /./): string {
-  let rest = [...alphabetOf(format.charset)].filter((symbol) => only.test(symbol)).join('')
+export function symbolClass(format: TokenFormat): string {
+  let rest = alphabetOf(format.charset)
   let inside = ''
   for (const range of RANGES) {
     const symbols = symbolsOf(range)

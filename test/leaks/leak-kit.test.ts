@@ -257,7 +257,7 @@ describe.each([
 })
 
 describe('rules of scanners', () => {
-  it('for gitleaks are TOML whose expressions find exactly tokens', async () => {
+  it('for gitleaks are TOML whose expressions find tokens, and of a line nothing else', async () => {
     const { tokens } = kit()
     const rules = tokens.leaks.gitleaks()
     expect(rules).toContain('[extend]\nuseDefault = true')
@@ -299,12 +299,12 @@ describe('rules of scanners', () => {
         ? (await tokens.generate({ service: `S${i}`, ...FORMATS[i] })).token
         : (texts[i - FORMATS.length] ?? '')
       const expression = new RegExp(source)
-      expect(expression.exec(`x = ${token}\n`)?.[1]).toBe(token)
-      expect(expression.exec(token)?.[1]).toBe(token)
-      expect(expression.exec(`(${token})`)?.[1]).toBe(token)
-      expect(expression.test(token.slice(0, token.startsWith('v1.') ? -40 : -1))).toBe(false)
-      // The name of a compact token's key may be longer.
-      expect(expression.test(token + 'a'.repeat(token.startsWith('v1.') ? 40 : 1))).toBe(false)
+      for (const line of [token, `x = ${token}\n`, `(${token})`, `"${token}",`, `a${token}`, `${token}\u00fc`])
+        expect(expression.exec(line)?.[0]).toBe(token)
+      // The name of a compact token's key may be longer or shorter.
+      const compact = token.startsWith('v1.')
+      expect(expression.test(token.slice(0, compact ? -40 : -1))).toBe(false)
+      expect(expression.exec(`${token}A`)?.[0]).toBe(compact ? `${token}A` : token)
     }
   }
 })
