@@ -300,6 +300,12 @@ async function liveSigned(
     await outputs.attempt(() => signer.revoke({ token: `${token}x` }))
     await outputs.attempt(() => signer.revoke(token as 'all'))
     await outputs.attempt(() => signer.revoke({ [token]: 1 } as never))
+    for (const text of [token, `${token}-and more`, token.slice(0, -9)]) {
+      outputs.add(tokens.leaks.redact(`before ${text} after`))
+      for await (const found of tokens.leaks.scan([`line\n${text.slice(0, 9)}`, text.slice(9)])) outputs.add(found)
+      await outputs.attempt(() => signer.identify(text))
+      await outputs.attempt(() => tokens.registry.identify(text))
+    }
     await outputs.attempt(() => signer.revoke({ token }, { actor: 'canary' }))
     await outputs.attempt(() => tokens.verify(token, { ip: '10.0.0.1', tool: 'ping', caller: 'canary' }))
     await outputs.attempt(() => signer.introspect(token))
@@ -309,6 +315,7 @@ async function liveSigned(
     outputs.add(alerts)
     await outputs.attempt(() => tokens.usage.alerts.query({ token }))
   }
+  await outputs.attempt(() => signer.health())
   await outputs.attempt(() => signer.rotateKey())
   await outputs.attempt(() => signer.jwks())
   const held = await store.get(signingKeyKind, 'EdDSA')
