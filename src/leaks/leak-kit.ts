@@ -124,8 +124,7 @@ export class LeakKit {
     const scanner = new TokenScanner(this.#listed('nothing can be scanned for'))
     const known = new RecentMap<Verdict>(REMEMBERED)
     const { lookup, signed } = this.#options
-    const judge = async (hits: Iterable<ScanHit>): Promise<ScanFinding[]> => {
-      const findings: ScanFinding[] = []
+    const judge = async function* (hits: Iterable<ScanHit>): AsyncGenerator<ScanFinding, void, undefined> {
       for (const hit of hits) {
         let verdict = known.get(hit.text)
         if (verdict === undefined) {
@@ -133,13 +132,12 @@ export class LeakKit {
           known.set(hit.text, verdict)
         }
         const { preview, offset, line } = hit
-        if (verdict.ours) findings.push({ preview, offset, line, ...verdict.told })
+        if (verdict.ours) yield { preview, offset, line, ...verdict.told }
       }
-      return findings
     }
     const chunks = typeof source === 'string' || source instanceof Uint8Array ? [source] : source
-    for await (const chunk of chunks) for (const bytes of bytesOf(chunk)) yield* await judge(scanner.add(bytes))
-    yield* await judge(scanner.end())
+    for await (const chunk of chunks) for (const bytes of bytesOf(chunk)) yield* judge(scanner.add(bytes))
+    yield* judge(scanner.end())
   }
 
   /**

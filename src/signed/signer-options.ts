@@ -28,7 +28,7 @@ export interface SignerSettings {
   readonly announceFor?: Duration | undefined
   /** How many proved tokens are remembered, by their SHA-256. Default 65,536. */
   readonly cacheSize?: number | undefined
-  /** How old may be what is known of revocations and keys where the store doesn't tell of changes. Default 5 s. */
+  /** How old may be what is known of revocations and keys where neither the store nor a channel tells of changes. Default 5 s. */
   readonly maxStaleness?: Duration | undefined
   /** When the store fails: how long revocations and keys read before still do. Default 0: refused as `unavailable`. */
   readonly staleIfError?: Duration | undefined

@@ -23,7 +23,7 @@ import { type MintInput, type MintRules, parseMint } from './mint-input.ts'
 import type { SignedProof } from './proof.ts'
 import { type Revocation, Revocations } from './revocations.ts'
 import { judgeSigned, type SignedHealth } from './signed-health.ts'
-import { SignedProver } from './signed-prover.ts'
+import { type Audience, SignedProver } from './signed-prover.ts'
 import { checkSettings, type SignerOptions } from './signer-options.ts'
 import { type JwtAlgorithm, maySign } from './signing-key.ts'
 
@@ -159,22 +159,19 @@ export class Signer {
    * @internal for the front door
    */
   prove(presented: unknown): MaybePromise<SignedProof | Unproved> {
-    if (typeof presented !== 'string' || presented.length > MAX_SIGNED_LENGTH || !hasSignedForm(presented)) {
-      return 'malformed'
-    }
-    return this.#prover.prove(presented)
+    return this.#prove(presented, 'ours')
   }
 
   /**
-   * What a resource server may ask of a token, in the form of RFC 7662: `{ active: false }` for any that isn't good. Answer only callers
-   * that have proved who they are.
+   * What a resource server may ask of a token, in the form of RFC 7662: `{ active: false }` for any that isn't good. A token for any
+   * audience is told of: the asker compares `aud` with its own. Answer only callers that have proved who they are.
    *
    * @throws KeyRingMismatchError, KeyInUseError
    */
   async introspect(presented: unknown): Promise<Introspection> {
     const waiting = this.#base.ready()
     if (waiting !== undefined) await waiting
-    const outcome = await this.prove(presented)
+    const outcome = await this.#prove(presented, 'any')
     if (typeof outcome === 'string' || this.#refusalOf(outcome, this.#base.clock.now()) !== undefined) return INACTIVE
     return introspectionOf(outcome.content)
   }
@@ -285,9 +282,16 @@ export class Signer {
       if (typeof id === 'string' && /^[0-9A-Za-z]{20}$/.test(id)) return { name: `id:${id}`, endsAt: undefined }
       throw new InvalidInputError('id', "isn't the id of a signed token", 'give the id that mint() gave')
     }
-    const proved = await this.prove(token)
+    const proved = await this.#prove(token, 'any')
     if (typeof proved === 'object') return { name: `id:${proved.content.id}`, endsAt: proved.endsAt }
     throw new InvalidInputError('token', `isn't a signed token of ours (${proved})`, 'give one that mint() gave')
+  }
+
+  #prove(presented: unknown, audience: Audience): MaybePromise<SignedProof | Unproved> {
+    if (typeof presented !== 'string' || presented.length > MAX_SIGNED_LENGTH || !hasSignedForm(presented)) {
+      return 'malformed'
+    }
+    return this.#prover.prove(presented, audience)
   }
 
   #answer(outcome: SignedProof | Unproved): SignedVerification {

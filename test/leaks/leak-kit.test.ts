@@ -129,6 +129,22 @@ describe('scan', () => {
     await expect(all(tokens, broken)).rejects.toThrow('the disk is gone')
   })
 
+  it('looks no further than it is asked to, in one large chunk too', async () => {
+    const { tokens, store, keys } = kit()
+    const texts = await Promise.all(
+      Array.from({ length: 20 }, async (_, i) => (await tokens.generate({ service: `S${i}`, prefix: 'sk_' })).token),
+    )
+    const { proxy, calls } = spyOn(store)
+    const other = setUp({ store: proxy, keys, formats: FORMATS })
+    await other.tokens.ready()
+    calls.length = 0
+    for await (const found of other.tokens.leaks.scan(Buffer.from(texts.join('\n')))) {
+      expect(found.line).toBe(1)
+      break
+    }
+    expect(calls).toEqual(['find'])
+  })
+
   it('asks the store once for a text that comes again and again, and counts and tells nothing', async () => {
     const { tokens, store, keys, events } = kit()
     const { token } = await tokens.generate({ service: 'A', prefix: 'sk_', canary: true })
@@ -171,6 +187,9 @@ describe.each([
         expect(text).not.toContain(token.slice(-20))
       }),
     )
+    // A listed prefix that begins as they do takes nothing of them away.
+    const clash = setUp({ formats: [{ prefix: format === 'jwt' ? 'ey' : 'v1' }] }).tokens
+    expect(clash.leaks.redact(`Bearer ${token} and`)).toBe(`Bearer ${mark} and`)
     const harmless = 'v1.2 of api/v1.eyes, eyJhbGciOiJSUzI1NiJ9.e30.x is of somebody else, v1.eyJ'
     expect(leaks.redact(harmless)).toBe(harmless)
     const time = (text: string) => {

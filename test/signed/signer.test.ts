@@ -297,6 +297,26 @@ describe('minting', () => {
   })
 })
 
+describe.each(FORMATS)('a token for another service, %s', (format) => {
+  it('is none for us, and that service may ask about it; who finds it can end it by its text', async () => {
+    const { tokens, clock } = setUp()
+    const { signer } = tokens
+    const { token, id } = await signer.mint({ agent: 'a', scopes: ['b:c'], ttl: '1h', format, audience: 'billing' })
+    const active = { active: true, aud: 'billing', sub: 'a', scope: 'b:c', jti: id }
+    expect(await signer.introspect(token)).toMatchObject(active)
+    // Asking makes it no better here.
+    expect(await tokens.verify(token)).toMatchObject({ code: 'unknown' })
+    expect(await signer.verify(token)).toMatchObject({ code: 'unknown' })
+    expect(await signer.introspect(`${token.slice(0, -9)}${'A'.repeat(9)}`)).toEqual({ active: false })
+    const { token: other } = await signer.mint({ agent: 'a', ttl: '1m', format, audience: 'billing' })
+    await signer.revoke({ token })
+    expect(await signer.introspect(token)).toEqual({ active: false })
+    expect(await signer.introspect(other)).toMatchObject({ active: true })
+    await clock.advance('1m')
+    expect(await signer.introspect(other)).toEqual({ active: false })
+  })
+})
+
 describe('what clients send', () => {
   it('is answered with a code, in linear time', async () => {
     const { tokens, keys } = setUp()
