@@ -177,7 +177,6 @@ export {
   TokenStateError,
 } from './issuing/errors.ts'
 export type {
-  ChannelFailedEvent,
   IssuingEvents,
   LimiterFailedEvent,
   TokenDeniedEvent,
@@ -320,6 +319,7 @@ export type { WhenInGrace } from './rotation/start.ts'
 export { type PublishToWebhookOptions, publishToWebhook, WebhookError } from './rotation/webhook-hook.ts'
 export * from './signed/public.ts'
 export type { ChangeChannel } from './stores/change-channel.ts'
+export type { ChannelFailedEvent } from './stores/change-news.ts'
 export type { ClockSkewedEvent } from './stores/clock-skew.ts'
 export type { Attribution } from './stores/commit.ts'
 export {

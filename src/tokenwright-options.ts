@@ -19,7 +19,7 @@ import type { Emitter } from './kernel/emitter.ts'
 import type { Random } from './kernel/random.ts'
 import type { RotationTick } from './rotation/rotation-turn.ts'
 import type { RotationSettings } from './rotation/settings.ts'
-import type { SignerSettings } from './signed/signer.ts'
+import type { SignerSettings } from './signed/signer-options.ts'
 import type { ChangeChannel } from './stores/change-channel.ts'
 import type { TokenStore } from './stores/token-store.ts'
 import type { FormatInput } from './tokens/format.ts'
@@ -70,7 +70,7 @@ export interface TokenwrightOptions {
   readonly cacheSize?: number | undefined
   /** On a store that is elsewhere: how old may be what was read of a token; 0 = every check reads. Default 5 s. */
   readonly maxStaleness?: Duration | undefined
-  /** On a store that is elsewhere: tells of changes among processes. */
+  /** Tells of changes among processes, where the store's own `watch` doesn't: of tokens on a store that is elsewhere, of revocations and signing keys on any. */
   readonly channel?: ChangeChannel | undefined
   /** What is done when tokens get new versions: hooks, time limits, patience. */
   readonly rotation?: RotationSettings | undefined

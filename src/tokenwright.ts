@@ -127,17 +127,19 @@ export class Tokenwright {
     this.generator = new Generator(shared)
     this.registry = new Registry(shared)
     const { registry, usage } = this
-    this.leaks = new LeakKit({ formats, lookup: registry, revoker: registry, alerts: usage.alerts, events, clock })
-    const { limiter, failMode, cacheSize, maxStaleness, channel } = options
+    const { limiter, failMode, cacheSize, maxStaleness } = options
     this.#limiter = limiter
     this.approvals = new ApprovalGate({ foundation: base, approvals: options.approvals })
     const policy = options.approvals === undefined ? { from: 'never' as const } : options.approvals.policy
     this.authorizer = scopes && new ScopeAuthorizer({ catalog: scopes, maxTtl: options.maxTtl, approvals: policy })
     const approvals = options.approvals && this.approvals
-    const remote = { maxStaleness, channel }
-    this.verifier = new Verifier({ ...shared, usage: this.usage, limiter, failMode, cacheSize, ...remote, approvals })
+    const checks = { limiter, failMode, cacheSize, maxStaleness, approvals }
+    this.verifier = new Verifier({ ...shared, ...checks, usage: this.usage })
     const cap = (granted: readonly string[]) => this.authorizer?.maxTtl(granted)
-    this.signer = new Signer({ ...shared, signed: options.signed, cap, limits: this.verifier.limits })
+    const { limits } = this.verifier
+    this.signer = new Signer({ ...shared, signed: options.signed, cap, limits, signals: this.usage.signals })
+    const found = { lookup: registry, revoker: registry, signed: this.signer, alerts: usage.alerts }
+    this.leaks = new LeakKit({ ...found, formats, events, clock })
     // Another instance's counts are in the store after a flush or two.
     const quiet = Math.max(10 * 60_000, 3 * this.usage.flushInterval)
     this.rotator = new Rotator({ ...shared, rotation: { quiet, ...options.rotation } })
@@ -173,6 +175,7 @@ export class Tokenwright {
       rules: this.rules,
       outbox: this.outbox,
       journal: this.audit,
+      signed: this.signer,
     }
     for (const [name, part] of Object.entries(parts)) this.healthSource(name, () => part.health())
   }

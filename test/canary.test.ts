@@ -300,9 +300,22 @@ async function liveSigned(
     await outputs.attempt(() => signer.revoke({ token: `${token}x` }))
     await outputs.attempt(() => signer.revoke(token as 'all'))
     await outputs.attempt(() => signer.revoke({ [token]: 1 } as never))
+    for (const text of [token, `${token}-and more`, token.slice(0, -9)]) {
+      outputs.add(tokens.leaks.redact(`before ${text} after`))
+      for await (const found of tokens.leaks.scan([`line\n${text.slice(0, 9)}`, text.slice(9)])) outputs.add(found)
+      await outputs.attempt(() => signer.identify(text))
+      await outputs.attempt(() => tokens.registry.identify(text))
+    }
     await outputs.attempt(() => signer.revoke({ token }, { actor: 'canary' }))
-    await outputs.attempt(() => tokens.verify(token))
+    await outputs.attempt(() => tokens.verify(token, { ip: '10.0.0.1', tool: 'ping', caller: 'canary' }))
+    await outputs.attempt(() => signer.introspect(token))
+    await tokens.usage.flush()
+    const alerts = await tokens.usage.alerts.query({ signal: 'revokedUsed', token: `agent:canary-${format}` })
+    expect(alerts.items).toHaveLength(1)
+    outputs.add(alerts)
+    await outputs.attempt(() => tokens.usage.alerts.query({ token }))
   }
+  await outputs.attempt(() => signer.health())
   await outputs.attempt(() => signer.rotateKey())
   await outputs.attempt(() => signer.jwks())
   const held = await store.get(signingKeyKind, 'EdDSA')
@@ -315,6 +328,7 @@ async function liveSigned(
   outputs.add(held)
   await outputs.attempt(() => signer.rotateKey({ compromised: true }))
   await outputs.attempt(() => signer.tick())
+  for await (const rows of store.scan?.([alertKind, networksKind, requestKind]) ?? []) outputs.add(rows)
 }
 
 /** Canaries, alerts, scans, redaction and GitHub's findings. */

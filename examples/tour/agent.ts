@@ -8,6 +8,7 @@ export async function showAgent(transcript: Transcript): Promise<void> {
     store: new MemoryTokenStore(),
     keys,
     scopes: hostOperationsCatalog,
+    formats: [{ prefix: 'acme_' }],
     approvals: {},
   })
   const ask = async (token: string, tool: string, args = {}, approval?: string) => {
@@ -40,8 +41,18 @@ export async function showAgent(transcript: Transcript): Promise<void> {
   )
   transcript.step('with the approval, nginx', 'ok', (await ask(token, 'install_package', { name: 'nginx' }, id)).said)
   transcript.step('again', 'approval_required', (await ask(token, 'install_package', { name: 'nginx' }, id)).said)
+
+  transcript.chapter('The token turns up in a log')
+  const line = `GET /status Authorization: Bearer ${token}`
+  transcript.step('the line, redacted', 'v1.[redacted]', tokens.leaks.redact(line).split(' ').at(-1) ?? '')
+  for await (const { live, token: found } of tokens.leaks.scan(line))
+    transcript.step('a scan of the line', 'night-shift, live', `${found?.signed?.agent}, ${live ? 'live' : 'dead'}`)
   await tokens.signer.revoke({ agent: 'night-shift' }, { actor: 'tour', reason: 'task done' })
   transcript.step('after the agent is revoked', 'revoked', (await ask(token, 'get_system_status')).said)
+  await tokens.usage.flush()
+  const { items: alerts } = await tokens.usage.alerts.query({ token: 'agent:night-shift' })
+  transcript.step('the alerts', 'revokedUsed', alerts.map(({ signal }) => signal).join(' '))
+  transcript.step('the health of signed tokens', 'healthy', (await tokens.signer.health()).status)
 
   transcript.chapter('Prove the journal')
   const checkpoint = await tokens.audit.checkpoint()

@@ -12,7 +12,7 @@ export function readJournal(sql: Statements, { after, subject, reverse, limit }:
     subject === undefined
       ? all<JournalRow>(down ? sql.journalDown : sql.journalUp, from, limit)
       : all<JournalRow>(down ? sql.subjectDown : sql.subjectUp, subject, from, limit)
-  return rows.map(({ seq, mac, body }) => deepFreeze({ ...(JSON.parse(body) as JournalEntry), seq, mac }))
+  return rows.map(({ seq, mac, body }) => deepFreeze(Object.assign(JSON.parse(body) as JournalEntry, { seq, mac })))
 }
 
 /** Lets go of entries up to `seq`; the last one stays, for it is the head of the chain. */

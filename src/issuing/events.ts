@@ -1,3 +1,4 @@
+import type { ChannelFailedEvent } from '../stores/change-news.ts'
 import type { Attribution } from '../stores/commit.ts'
 import type { StoreFailedEvent } from '../stores/store-failed.ts'
 import type { TokenRecord } from '../tokens/record.ts'
@@ -80,14 +81,6 @@ export interface LimiterFailedEvent {
   readonly code: string
   /** What was done instead. */
   readonly mode: 'closed' | 'local' | 'open'
-  /** When, epoch ms. */
-  readonly at: number
-}
-
-/** The channel that tells of changes failed: others' changes are seen within `maxStaleness`. */
-export interface ChannelFailedEvent {
-  /** The error's code or name. */
-  readonly code: string
   /** When, epoch ms. */
   readonly at: number
 }

@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Unproved } from '../access/provable.ts'
 import type { MaybePromise } from '../kernel/kind.ts'
-import type { ChangeChannel } from '../stores/change-channel.ts'
 import type { TokenStore } from '../stores/token-store.ts'
 import { hasSignedForm, isWellFormed, MAX_SIGNED_LENGTH } from '../tokens/format.ts'
 import type { KnownFormats } from '../tokens/known-formats.ts'
@@ -15,8 +14,6 @@ export interface ProverOptions extends ProofShelfOptions {
   readonly formats: KnownFormats
   /** For a store without cells: how old may be what was read, ms. */
   readonly maxStaleness: number
-  /** For a store without cells: tells of others' changes. */
-  readonly channel: ChangeChannel | undefined
 }
 
 /**
@@ -30,12 +27,12 @@ export class Prover {
 
   /** @param options - what it works with */
   constructor(options: ProverOptions) {
-    const { base, maxStaleness, channel } = options
+    const { base, maxStaleness } = options
     this.#formats = options.formats
     this.#shelf = new ProofShelf(options)
     this.#source = hasCells(base.store)
       ? new CellProofs(base, base.store, this.#shelf)
-      : new RemoteProofs(base, this.#shelf, maxStaleness, channel)
+      : new RemoteProofs(base, this.#shelf, maxStaleness)
   }
 
   /**

@@ -1,9 +1,6 @@
 import type { Unproved } from '../access/provable.ts'
-import { codeOf } from '../kernel/errors.ts'
 import type { MaybePromise, Stored } from '../kernel/kind.ts'
-import type { ChangeChannel } from '../stores/change-channel.ts'
 import type { Foundation } from '../stores/foundation.ts'
-import type { StoreChange } from '../stores/token-store.ts'
 import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import type { IssuingEvents } from './events.ts'
 import { furtherKeys, type Proof } from './proof.ts'
@@ -40,42 +37,28 @@ export class RemoteProofs {
   #changes = 0
   #allChangedAt = 0
   readonly #readUnder = new WeakMap<Proof, number>()
-  readonly #stop: (() => MaybePromise<void>)[]
-  #closed = false
+  readonly #stop: () => void
 
   /**
    * @param base - store, keys and time
    * @param shelf - where proofs are kept
    * @param maxStaleness - how old may be what was read, ms; 0 = every check reads
-   * @param channel - tells others of changes, and of others'
    */
-  constructor(
-    base: Foundation<IssuingEvents>,
-    shelf: ProofShelf,
-    maxStaleness: number,
-    channel: ChangeChannel | undefined,
-  ) {
+  constructor(base: Foundation<IssuingEvents>, shelf: ProofShelf, maxStaleness: number) {
     this.#base = base
     this.#shelf = shelf
     this.#maxStaleness = maxStaleness
     this.#unknownFor = Math.min(maxStaleness, UNKNOWN_FOR)
-    const changed = ({ kind, id }: StoreChange) => {
-      if (kind === tokenKind.name) this.#note(id)
-    }
-    const written = (kind: string, id: string) => {
-      changed({ kind, id })
-      if (kind === tokenKind.name && channel !== undefined) void this.#attempt(() => channel.publish({ kind, id }))
-    }
-    this.#stop = [base.commits.onWrite(written)]
-    const watched = base.store.watch?.(changed, () => this.#noteAll())
-    if (watched !== undefined) this.#stop.push(watched)
-    if (channel !== undefined) this.#listen(channel, changed)
+    this.#stop = base.changes.hear({
+      kinds: [tokenKind.name],
+      onChange: ({ id }) => this.#note(id),
+      onLost: () => this.#noteAll(),
+    })
   }
 
   /** Stops listening for changes. */
   close(): void {
-    this.#closed = true
-    for (const stop of this.#stop) void this.#attempt(stop)
+    this.#stop()
   }
 
   /** The proof of a string that isn't remembered. */
@@ -92,25 +75,6 @@ export class RemoteProofs {
   again(text: string, proof: Proof, key: string, now: number): MaybePromise<Proof | Unproved> {
     if (now - proof.readAt < this.#maxStaleness && now >= proof.readAt && this.#isCurrent(proof)) return proof
     return this.#read(key, now, () => this.#get(text, proof, key, now))
-  }
-
-  #listen(channel: ChangeChannel, changed: (change: StoreChange) => void): void {
-    void this.#attempt(async () => {
-      const stop = await channel.subscribe(changed, () => this.#noteAll())
-      if (this.#closed) return stop()
-      this.#stop.push(stop)
-      // What changed while there was no subscription was not told.
-      this.#noteAll()
-    })
-  }
-
-  /** A channel that fails takes nothing with it: what it doesn't tell is seen within `maxStaleness`. */
-  async #attempt(action: () => MaybePromise<void>): Promise<void> {
-    try {
-      await action()
-    } catch (error) {
-      this.#base.events.emit('channel.failed', { code: codeOf(error), at: this.#base.clock.now() })
-    }
   }
 
   /** One read at a time for a string; whoever comes while it could still have been begun for him waits for it. */

@@ -9,7 +9,6 @@ import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { MaybePromise } from '../kernel/kind.ts'
-import type { ChangeChannel } from '../stores/change-channel.ts'
 import { Foundation } from '../stores/foundation.ts'
 import { KeyInUseError, KeyRingMismatchError } from '../stores/key-check.ts'
 import { callFacts, type DenialDetails, DeniedAnswer, VerifiedAnswer } from '../tokens/answer.ts'
@@ -53,8 +52,6 @@ export interface VerifierSettings {
    * hold here when no channel tells of it. 0 = every check reads the store. Default 5 s.
    */
   readonly maxStaleness?: Duration | undefined
-  /** On a store without cells: tells of changes among processes, where the store's own `watch` doesn't. */
-  readonly channel?: ChangeChannel | undefined
   /** Approves calls of risky tools, by the catalogue's risks; without it none needs an approval. */
   readonly approvals?: ApprovalGate | undefined
 }
@@ -139,7 +136,6 @@ export class Verifier {
       addedDigests: this.addedDigests,
       cacheSize,
       staleIfError: store === 'stale' ? staleFor : 0,
-      channel: options.channel,
       maxStaleness: parseDuration('maxStaleness', options.maxStaleness ?? '5s', { allowZero: true }),
     })
   }

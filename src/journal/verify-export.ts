@@ -3,6 +3,7 @@ import { EMPTY_HEAD, type JournalHead } from '../stores/journal-link.ts'
 import { type KeyInput, KeyRing } from '../tokens/key-ring.ts'
 import { type BadEntry, ChainCheck } from './chain.ts'
 import { type Checkpoint, isSigned } from './checkpoint.ts'
+import { linesOf } from './lines.ts'
 
 /** What the verification of an export found. */
 export interface ExportVerification {
@@ -41,7 +42,7 @@ export async function verifyExport(
   let line = 0
   let checkpoint: Checkpoint | undefined
   const bad = (firstBad: BadEntry): ExportVerification => ({ ok: false, entries: check.entries, firstBad, line })
-  for await (const text of linesOf(source)) {
+  for await (const text of linesOf(source, MAX_LINE)) {
     line += 1
     const seq = (check.head?.seq ?? 0) + 1
     if (checkpoint !== undefined) return bad({ problem: 'moved', seq })
@@ -84,16 +85,3 @@ function parse(text: string): SealedEntry | { readonly checkpoint: Checkpoint } 
 const ENTRY_FIELDS = new Set([
   ...['id', 'at', 'actor', 'action', 'kind', 'subject', 'revision', 'data', 'reason', 'detail', 'tag', 'seq', 'mac'],
 ])
-
-async function* linesOf(source: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string> {
-  let rest = ''
-  for await (const piece of source) {
-    rest += piece
-    for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
-      yield rest.slice(0, end)
-      rest = rest.slice(end + 1)
-    }
-    if (rest.length > MAX_LINE) break
-  }
-  if (rest !== '') yield rest
-}

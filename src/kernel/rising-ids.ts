@@ -33,6 +33,19 @@ export class RisingIds {
     for (let i = 0; i < bytes.length; i++) tail += DIGITS.charAt((bytes[i] as number) % DIGITS.length)
     return this.#time + inDigits(this.#count, 2) + tail
   }
+
+  /**
+   * A mark that no id made at `now` or before is greater than, be it this one's or that of another process. What this one makes
+   * from then on is greater, even at the same instant; what others make is from the next millisecond on.
+   */
+  mark(now: number): string {
+    // Ahead of the time, as after the last mark: its own ids are the greatest that there are.
+    if (now < this.#at) return this.next(now)
+    this.#at = now + 1
+    this.#time = inDigits(this.#at, 8)
+    this.#count = -1
+    return inDigits(now, 8) + 'z'.repeat(2 + RANDOM_SYMBOLS)
+  }
 }
 
 /** A number in base 62, as many digits as asked for; the digits sort as their values do. */

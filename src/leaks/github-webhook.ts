@@ -2,11 +2,12 @@ import { hash, verify } from 'node:crypto'
 import type { Clock } from '../kernel/clock.ts'
 import type { EventSink } from '../kernel/emitter.ts'
 import { codeOf, InvalidInputError } from '../kernel/errors.ts'
-import type { SecurityAlerts } from '../usage/security-alerts.ts'
+import { hasSignedForm } from '../tokens/format.ts'
+import { type SecurityAlerts, signedSubject } from '../usage/security-alerts.ts'
 import type { LeakEvents } from './events.ts'
 import type { GithubKeys } from './github-keys.ts'
 import { type GithubFinding, parseFindings } from './github-report.ts'
-import type { FoundToken, TokenLookup, TokenRevoker } from './token-lookup.ts'
+import type { FoundToken, SignedLookup, TokenLookup, TokenRevoker } from './token-lookup.ts'
 
 /** Headers as the web's `Headers` has them. */
 export interface HeaderReader {
@@ -48,6 +49,7 @@ export interface GithubWebhookOptions {
   readonly alerts: SecurityAlerts
   readonly lookup: TokenLookup
   readonly revoker: TokenRevoker
+  readonly signed?: SignedLookup | undefined
   readonly keys: GithubKeys
   readonly onLeak: LeakResponse | ((finding: LeakFinding) => LeakResponse | Promise<LeakResponse>)
   /** Blots out tokens. */
@@ -116,8 +118,8 @@ export class GithubWebhook {
 
   /** @returns whether it is a token of ours */
   async #deal({ token: text, type, url, source }: GithubFinding): Promise<boolean> {
-    const { lookup, alerts, clock, onLeak } = this.#options
-    const found = await lookup.identify(text)
+    const { alerts, clock, onLeak } = this.#options
+    const found = await this.#identify(text)
     if (found === undefined) return false
     const blotted = url === undefined ? undefined : this.#options.redact(url.replaceAll(text, '[redacted]'))
     const place = { ...(blotted !== undefined && { url: blotted }), ...(source !== undefined && { source }) }
@@ -132,20 +134,32 @@ export class GithubWebhook {
         revoked = true
       }
     }
-    const { id, service } = token
+    const { id, service, signed } = token
+    const subject = signedSubject(signed?.agent, signed?.id)
     const at = clock.now()
     alerts.raise(
       'leaked',
-      `${id} ${version} ${blotted}`,
-      () => ({ at, id, service, version, by: 'github', ...place, live, revoked }),
+      `${signed?.id ?? id} ${version} ${blotted}`,
+      () => ({ at, id, service, ...subject, version, by: 'github', ...place, live, revoked }),
       at,
     )
     return true
   }
 
-  /** Ends the version that leaked where the token can live on without it, else the token. */
+  async #identify(text: string): Promise<FoundToken | undefined> {
+    const { lookup, signed } = this.#options
+    if (!hasSignedForm(text)) return lookup.identify(text)
+    const found = await signed?.identify(text)
+    return found?.token && { token: found.token, version: 1, live: found.live }
+  }
+
+  /** Ends the version that leaked where the token can live on without it, else the token; of signed ones, that one. */
   async #revoke({ token, version }: FoundToken): Promise<void> {
-    const { id, versions } = token
+    const { id, versions, signed } = token
+    if (signed !== undefined) {
+      await this.#options.signed?.revoke({ id: signed.id }, BY)
+      return
+    }
     const state = versions.find(({ number }) => number === version)?.state
     const alone = state === 'previous' || state === 'pending'
     await this.#options.revoker.revoke({ id }, alone ? { ...BY, version } : BY)

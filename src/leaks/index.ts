@@ -10,4 +10,4 @@ export {
   type ScanFinding,
   type ScanSource,
 } from './leak-kit.ts'
-export type { FoundToken, TokenLookup, TokenRevoker } from './token-lookup.ts'
+export type { FoundSigned, FoundToken, SignedLookup, TokenLookup, TokenRevoker } from './token-lookup.ts'

@@ -3,7 +3,6 @@ import type { EventSink } from '../kernel/emitter.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { RecentMap } from '../stores/recent-map.ts'
-import { previewOf } from '../tokens/format.ts'
 import type { KnownFormats } from '../tokens/known-formats.ts'
 import type { SecurityAlerts } from '../usage/security-alerts.ts'
 import { NoFormatsError } from './errors.ts'
@@ -12,7 +11,7 @@ import { type FetchKeys, GITHUB_KEYS_URL, GithubKeys } from './github-keys.ts'
 import { type GithubAnswer, type GithubRequest, GithubWebhook, type GithubWebhookOptions } from './github-webhook.ts'
 import { redactionPattern, redactText } from './redaction.ts'
 import { gitleaksRules, trufflehogRules } from './scanner-rules.ts'
-import type { FoundToken, TokenLookup, TokenRevoker } from './token-lookup.ts'
+import type { FoundToken, SignedLookup, TokenLookup, TokenRevoker } from './token-lookup.ts'
 import { type ScanHit, TokenScanner } from './token-scanner.ts'
 
 /** What a {@link LeakKit} is made from. */
@@ -23,6 +22,8 @@ export interface LeakKitOptions {
   readonly lookup: TokenLookup
   /** Ends tokens; the registry. */
   readonly revoker: TokenRevoker
+  /** Says whose a text of signed form is, and ends it; the signer. Without it no signed token is found. */
+  readonly signed?: SignedLookup | undefined
   /** Where leaks are told; `usage.alerts`. */
   readonly alerts: SecurityAlerts
   readonly events: EventSink<LeakEvents>
@@ -32,7 +33,7 @@ export interface LeakKitOptions {
 
 /** A token that was found in some text. It doesn't hold the token. */
 export interface ScanFinding {
-  /** The prefix and the first characters, to recognise it by. */
+  /** The prefix and the first characters, to recognise it by; of a signed token only how all of them begin. */
   readonly preview: string
   /** Where it begins, in bytes from the start (of UTF-8, where texts were given). */
   readonly offset: number
@@ -40,7 +41,7 @@ export interface ScanFinding {
   readonly line: number
   /** Whether it would prove a token now. */
   readonly live: boolean
-  /** Whose it is; absent when it is none of ours, such as an example. */
+  /** Whose it is; absent when it is none of ours, such as an example. Of a signed token, `signed` names it. */
   readonly token?: FoundToken['token']
   /** Which of the token's versions it is. */
   readonly version?: number
@@ -82,7 +83,7 @@ export class LeakKit {
 
   /** @param options - formats, lookup, revoker and alerts */
   constructor(options: LeakKitOptions) {
-    checkFields('leaks', options, ['formats', 'lookup', 'revoker', 'alerts', 'events', 'clock'])
+    checkFields('leaks', options, ['formats', 'lookup', 'revoker', 'signed', 'alerts', 'events', 'clock'])
     this.#options = options
     this.#clock = options.clock ?? systemClock()
     this.#pattern = redactionPattern(options.formats.listed)
@@ -99,8 +100,8 @@ export class LeakKit {
   }
 
   /**
-   * A text with `[redacted]` in the place of every token of a listed format, and of pieces of 16 characters and more. The
-   * prefix stays. Linear in the text.
+   * A text with `[redacted]` in the place of every token of a listed format, and of pieces of 16 characters and more, and of every
+   * signed token of ours, whole or cut. The prefix stays. Linear in the text.
    *
    * @throws NoFormatsError; InvalidInputError when it is no text
    */
@@ -111,8 +112,9 @@ export class LeakKit {
   }
 
   /**
-   * Finds the tokens of listed formats in a text or stream, by prefix and checksum, and tells which are live. The store is
-   * asked by digest, once for each text that comes again and again. Takes linear time, and memory for 64 kB and one chunk.
+   * Finds the tokens of listed formats in a text or stream, by prefix and checksum, and signed tokens of this issuer, by their form; and
+   * tells which are live. The store is asked by digest, once for each text that comes again and again; a signed token is proved as `verify`
+   * does, which asks no store while keys and revocations are fresh. Takes linear time, and memory for 72 kB and one chunk.
    *
    * What is encoded (base64, UTF-16, compressed) isn't seen.
    *
@@ -120,19 +122,22 @@ export class LeakKit {
    */
   async *scan(source: ScanSource): AsyncGenerator<ScanFinding, void, undefined> {
     const scanner = new TokenScanner(this.#listed('nothing can be scanned for'))
-    const known = new RecentMap<{ readonly found: FoundToken | undefined }>(REMEMBERED)
-    const tell = async (hit: ScanHit): Promise<ScanFinding> => {
-      let answer = known.get(hit.text)
-      if (answer === undefined) {
-        answer = { found: await this.#options.lookup.identify(hit.text) }
-        known.set(hit.text, answer)
+    const known = new RecentMap<Verdict>(REMEMBERED)
+    const { lookup, signed } = this.#options
+    const judge = async function* (hits: Iterable<ScanHit>): AsyncGenerator<ScanFinding, void, undefined> {
+      for (const hit of hits) {
+        let verdict = known.get(hit.text)
+        if (verdict === undefined) {
+          verdict = hit.signed ? await judgeSigned(signed, hit.text) : judged(await lookup.identify(hit.text))
+          known.set(hit.text, verdict)
+        }
+        const { preview, offset, line } = hit
+        if (verdict.ours) yield { preview, offset, line, ...verdict.told }
       }
-      return findingOf(hit, answer.found)
     }
     const chunks = typeof source === 'string' || source instanceof Uint8Array ? [source] : source
-    for await (const chunk of chunks)
-      for (const bytes of bytesOf(chunk)) for (const hit of scanner.add(bytes)) yield await tell(hit)
-    for (const hit of scanner.end()) yield await tell(hit)
+    for await (const chunk of chunks) for (const bytes of bytesOf(chunk)) yield* judge(scanner.add(bytes))
+    yield* judge(scanner.end())
   }
 
   /**
@@ -179,10 +184,10 @@ export class LeakKit {
       )
     if (typeof keysUrl !== 'string' || !keysUrl.startsWith('https://'))
       throw new InvalidInputError('keysUrl', 'must be an https address', "leave it out for GitHub's")
-    const { formats, lookup, revoker, alerts, events } = this.#options
+    const { formats, lookup, revoker, signed, alerts, events } = this.#options
     const clock = this.#clock
     const webhook = new GithubWebhook({
-      ...{ clock, events, alerts, lookup, revoker, onLeak },
+      ...{ clock, events, alerts, lookup, revoker, signed, onLeak },
       keys: new GithubKeys(clock, fetch, keysUrl),
       redact: (text) => redactText(text, formats.listed, this.#pattern),
     })
@@ -196,10 +201,24 @@ export class LeakKit {
   }
 }
 
-function findingOf({ format, text, offset, line }: ScanHit, found: FoundToken | undefined): ScanFinding {
-  const preview = `${previewOf(format, text)}…`
-  if (found === undefined) return { preview, offset, line, live: false }
-  return { preview, offset, line, live: found.live, token: found.token, version: found.version }
+/** What is told of a text, if anything. */
+interface Verdict {
+  readonly ours: boolean
+  readonly told: Pick<ScanFinding, 'live' | 'token' | 'version'>
+}
+
+const NOT_LIVE = { live: false } as const
+
+/** What has prefix and checksum is told in any case. */
+function judged(found: FoundToken | undefined): Verdict {
+  return { ours: true, told: found ?? NOT_LIVE }
+}
+
+/** A text of signed form is told when it is of this issuer. */
+async function judgeSigned(signed: SignedLookup | undefined, text: string): Promise<Verdict> {
+  const found = await signed?.identify(text)
+  if (found?.token === undefined) return { ours: found !== undefined, told: NOT_LIVE }
+  return { ours: true, told: { live: found.live, token: found.token, version: 1 } }
 }
 
 /** A chunk as bytes, a long text piece by piece, none of which ends within a character. */

@@ -16,6 +16,22 @@ export interface TokenLookup {
   identify(text: string): MaybePromise<FoundToken | undefined>
 }
 
+/** Whose a signed text is, as the signer says. */
+export interface FoundSigned {
+  /** Its facts are in `signed`; absent when it says that it is ours, and isn't proved. */
+  readonly token?: TokenView | undefined
+  /** Whether the text would verify now. */
+  readonly live: boolean
+}
+
+/** Says whose a text of signed form is, and ends it; the signer does. */
+export interface SignedLookup {
+  /** `undefined` for a text that isn't of this issuer. */
+  identify(text: string): MaybePromise<FoundSigned | undefined>
+  /** Ends one token. */
+  revoke(target: { readonly id: string }, by: { readonly actor: string; readonly reason: string }): Promise<unknown>
+}
+
 /** Ends tokens; the registry does. */
 export interface TokenRevoker {
   /** Ends a token with all its versions, or one version of it. */

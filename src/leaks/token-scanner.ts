@@ -1,23 +1,13 @@
-import { alphabetOf } from '../tokens/alphabet.ts'
-import { checksumMatches, type TokenFormat } from '../tokens/format.ts'
+import type { TokenFormat } from '../tokens/format.ts'
+import { type Found, OpaqueFinder } from './opaque-finder.ts'
+import { SignedFinder } from './signed-finder.ts'
 
-/** A token that was found by its prefix and checksum. */
-export interface ScanHit {
-  readonly format: TokenFormat
-  /** The token. Not for output. */
-  readonly text: string
+/** What was found, and where in the stream. */
+export interface ScanHit extends Omit<Found, 'at'> {
   /** Where it begins, in bytes from the start (of UTF-8, where texts were given). */
   readonly offset: number
   /** The line that it begins in, from 1. */
   readonly line: number
-}
-
-interface Sought {
-  readonly format: TokenFormat
-  readonly prefix: Buffer
-  readonly length: number
-  /** 1 for each byte that is a symbol. */
-  readonly symbols: Uint8Array
 }
 
 /** Bytes that are looked through at once. */
@@ -25,12 +15,13 @@ const WINDOW = 65_536
 const NEWLINE = 10
 
 /**
- * Finds tokens of listed formats in a stream of bytes, wherever its chunks end. Holds 64 kB and the length of the longest
- * token. Every place where a prefix stands is looked at once, for as many bytes as a token of it has: so linear, whatever the
- * input; slowest where one prefix follows another. What goes before and behind a token doesn't matter, and one that begins within another is found as well.
+ * Finds tokens in a stream of bytes, wherever its chunks end: of listed formats, and of our signed forms. Holds 64 kB and the
+ * length of the longest token, 8 kB. Linear in the stream, whatever is in it. What goes before and behind a token doesn't
+ * matter, and one that begins within another is found as well.
  */
 export class TokenScanner {
-  readonly #sought: readonly Sought[]
+  readonly #opaque: readonly OpaqueFinder[]
+  readonly #signed = new SignedFinder()
   readonly #longest: number
   readonly #window: Buffer
   /** Bytes in the window. */
@@ -44,13 +35,8 @@ export class TokenScanner {
 
   /** @param formats - forms with a prefix and a checksum */
   constructor(formats: readonly TokenFormat[]) {
-    this.#sought = formats.map((format) => {
-      const symbols = new Uint8Array(256)
-      for (const symbol of alphabetOf(format.charset)) symbols[symbol.charCodeAt(0)] = 1
-      const prefix = Buffer.from(format.prefix, 'latin1')
-      return { format, prefix, length: prefix.length + format.length, symbols }
-    })
-    this.#longest = Math.max(1, ...this.#sought.map(({ length }) => length))
+    this.#opaque = formats.map((format) => new OpaqueFinder(format))
+    this.#longest = Math.max(this.#signed.longest, ...this.#opaque.map(({ longest }) => longest))
     this.#window = Buffer.alloc(WINDOW + this.#longest)
   }
 
@@ -61,36 +47,26 @@ export class TokenScanner {
       this.#window.set(part, this.#filled)
       this.#filled += part.length
       at += part.length
-      if (this.#filled === this.#window.length) yield* this.#look()
+      if (this.#filled === this.#window.length) yield* this.#look(false)
     }
   }
 
   /** Looks through what is left. */
   *end(): Generator<ScanHit> {
-    yield* this.#look()
+    yield* this.#look(true)
   }
 
-  *#look(): Generator<ScanHit> {
+  *#look(last: boolean): Generator<ScanHit> {
     const window = this.#window.subarray(0, this.#filled)
-    const hits: { readonly at: number; readonly sought: Sought }[] = []
-    for (const sought of this.#sought) {
-      const first = Math.max(0, this.#seen - sought.length + 1)
-      const last = window.length - sought.length
-      for (
-        let at = window.indexOf(sought.prefix, first);
-        at >= 0 && at <= last;
-        at = window.indexOf(sought.prefix, at + 1)
-      )
-        if (isToken(window, at, sought)) hits.push({ at, sought })
-    }
-    hits.sort((a, b) => a.at - b.at)
+    const found: Found[] = [...this.#signed.find(window, this.#seen, last)]
+    for (const finder of this.#opaque) for (const each of finder.find(window, this.#seen)) found.push(each)
+    found.sort((a, b) => a.at - b.at)
     let line = this.#lines
     let counted = 0
-    for (const { at, sought } of hits) {
+    for (const { at, ...rest } of found) {
       line += newlines(window, counted, at)
       counted = at
-      const text = window.toString('latin1', at, at + sought.length)
-      yield { format: sought.format, text, offset: this.#offset + at, line: line + 1 }
+      yield { ...rest, offset: this.#offset + at, line: line + 1 }
     }
     // A token that isn't whole yet begins within the last bytes.
     const gone = Math.max(0, window.length - this.#longest + 1)
@@ -100,11 +76,6 @@ export class TokenScanner {
     this.#filled -= gone
     this.#seen = this.#filled
   }
-}
-
-function isToken(window: Buffer, at: number, { format, prefix, length, symbols }: Sought): boolean {
-  for (let i = at + prefix.length; i < at + length; i++) if (symbols[window[i] as number] === 0) return false
-  return checksumMatches(format, window.toString('latin1', at, at + length))
 }
 
 function newlines(window: Buffer, from: number, to: number): number {

@@ -3,6 +3,7 @@ import { type PolicyInput, parsePolicy } from '../access/policy-input.ts'
 import { isJsonObject, type JsonObject } from '../kernel/bytes.ts'
 import { deepFreeze } from '../kernel/kind.ts'
 import type { Policy } from '../tokens/policy.ts'
+import { COMPACT_MARK } from '../tokens/signed-form.ts'
 
 /**
  * What a signed token says apart from its id and its times. Tokens of one agent mostly say the same, so it is read once
@@ -43,6 +44,9 @@ const OWN_PARTS = ['level', 'tools', 'ip', 'limits', 'owner']
 /** The beginning of every payload, in the one way in which it is written. No part of it can match in two ways. */
 const HEAD = /^\{"jti":"([0-9A-Za-z]{20})","iat":(\d{9,11}),"exp":(\d{9,11}),"/
 
+/** What a grant begins with: no quote or backslash can be read in two ways. */
+const ISSUER = /^\{"iss":("(?:[^"\\]|\\.)*"),"aud":"/
+
 /** The JSON text of a grant's claims. */
 export function writeGrant(grant: SignedGrant): string {
   const { agent, issuer, audience, policy, owner, claims } = grant
@@ -72,8 +76,8 @@ export function writePayload({ id, issuedAt, expiresAt }: SignedTimes, grant: st
 
 /** A payload, split where {@link writePayload} joined it. */
 export interface SplitPayload extends SignedTimes {
-  /** The grant's JSON text, without the two characters that begin it: cut out, not copied, because it is looked up at every proof. */
-  readonly rest: string
+  /** The grant's JSON text. */
+  readonly grant: string
 }
 
 /**
@@ -86,18 +90,30 @@ export function splitPayload(text: string): SplitPayload | undefined {
   const match = HEAD.exec(text)
   if (match === null) return undefined
   const [head, id, issuedAt, expiresAt] = match as unknown as [string, string, string, string]
-  return { id, issuedAt: Number(issuedAt), expiresAt: Number(expiresAt), rest: text.slice(head.length) }
+  return { id, issuedAt: Number(issuedAt), expiresAt: Number(expiresAt), grant: `{"${text.slice(head.length)}` }
+}
+
+/** The issuer that a text of signed form names, be it proved or not; `undefined` when it isn't written as ours are. */
+export function issuerOf(text: string): string | undefined {
+  const [, part = ''] = text.split('.', 2)
+  const json = Buffer.from(part, 'base64url').toString('utf8')
+  const grant = text.startsWith(COMPACT_MARK) ? json : splitPayload(json)?.grant
+  const named = grant === undefined ? null : ISSUER.exec(grant)
+  if (named === null) return undefined
+  try {
+    return JSON.parse(named[1] as string) as string
+  } catch {
+    return undefined
+  }
 }
 
 /**
  * Reads a grant, which must be as {@link writeGrant} writes it, to the letter: so nothing is in it twice, an audience isn't a
  * list, and what isn't known isn't passed over.
  *
- * @param rest - as {@link splitPayload} cuts it
  * @returns `undefined` for anything else
  */
-export function readGrant(rest: string): ReadGrant | undefined {
-  const text = `{"${rest}`
+export function readGrant(text: string): ReadGrant | undefined {
   let grant: SignedGrant
   try {
     const parsed: unknown = JSON.parse(text)

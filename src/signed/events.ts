@@ -1,3 +1,4 @@
+import type { ChannelFailedEvent } from '../stores/change-news.ts'
 import type { StoreFailedEvent } from '../stores/store-failed.ts'
 
 /** A signed token was minted. In-process only: nothing is stored of it. */
@@ -48,6 +49,7 @@ export interface SignedEvents {
   'signed.minted': SignedMintedEvent
   'signed.revoked': SignedRevokedEvent
   'store.failed': StoreFailedEvent
+  'channel.failed': ChannelFailedEvent
   'signingKey.announced': SigningKeyAnnouncedEvent
   'signingKey.rotated': SigningKeyRotatedEvent
 }

@@ -2,6 +2,7 @@ import { createPublicKey, generateKeyPairSync, hash } from 'node:crypto'
 import type { CryptoKey } from 'jose'
 import { isJsonObject, type JsonObject } from '../kernel/bytes.ts'
 import type { Random } from '../kernel/random.ts'
+import { jwtHeader } from '../tokens/signed-form.ts'
 import type { JwtAlgorithm } from './signing-key.ts'
 
 /** A key as jose takes it. */
@@ -57,7 +58,7 @@ export function publicEntry(jwk: JsonObject, algorithm: JwtAlgorithm, kid: strin
  * key, address or extension is ever taken from a header.
  */
 export function headerOf(algorithm: JwtAlgorithm, kid: string): string {
-  return Buffer.from(JSON.stringify({ alg: algorithm, typ: 'at+jwt', kid })).toString('base64url')
+  return Buffer.from(jwtHeader(algorithm, kid)).toString('base64url')
 }
 
 /** A key made ready for jose. */

@@ -50,6 +50,7 @@ export class KeySet {
   /** By the first part of the JWTs that each signs. */
   #proving = new Map<string, ProvingKey>()
   #published: readonly JsonObject[] = []
+  #sets: readonly SigningKeyRecord[] = []
   #signing: { readonly kid: string; readonly key: JoseKey } | undefined
   #changes = 0
 
@@ -70,6 +71,16 @@ export class KeySet {
   /** The key that the first part of a JWT names. */
   byHeader(header: string): ProvingKey | undefined {
     return this.#proving.get(header)
+  }
+
+  /** When keys take turns. */
+  get schedule(): KeySchedule {
+    return this.#schedule
+  }
+
+  /** The keys as they were read last. */
+  get sets(): readonly SigningKeyRecord[] {
+    return this.#sets
   }
 
   /** The public keys: the next, the signing one, and those whose tokens may still live. */
@@ -93,6 +104,7 @@ export class KeySet {
       }
     }
     const before = this.#proving
+    this.#sets = sets.items.map(({ value }) => value)
     this.#published = Object.freeze(published)
     this.#proving = proving
     if (before.size === proving.size && [...before.keys()].every((header) => proving.has(header))) return

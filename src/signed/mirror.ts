@@ -23,12 +23,12 @@ const ALL_EVERY = 3_600_000
 const MAX_ROUNDS = 3
 
 /**
- * Keeps records of a store in memory: read before the first use, again when the store tells of a change, and in any case
+ * Keeps records of a store in memory: read before the first use, again when the store or a channel tells of a change, and in any case
  * within `maxStaleness`, the second half of which is used to read ahead, so that a busy process never waits.
  */
 export class Mirror {
   readonly #options: MirrorOptions
-  readonly #stop: (() => void)[]
+  readonly #stop: () => void
   #changed = new Map<string, { readonly kind: string; readonly id: string }>()
   #allChanged = true
   #readAt = Number.NEGATIVE_INFINITY
@@ -39,17 +39,13 @@ export class Mirror {
   constructor(options: MirrorOptions) {
     this.#options = options
     const { base, kinds } = options
-    const note = (kind: string, id: string) => {
-      if (kinds.includes(kind)) this.#note(kind, id)
-    }
-    this.#stop = [base.commits.onWrite(note)]
-    const watching = base.store.watch?.(
-      ({ kind, id }) => note(kind, id),
-      () => {
+    this.#stop = base.changes.hear({
+      kinds,
+      onChange: ({ kind, id }) => this.#note(kind, id),
+      onLost: () => {
         this.#allChanged = true
       },
-    )
-    if (watching !== undefined) this.#stop.push(watching)
+    })
   }
 
   /**
@@ -66,6 +62,11 @@ export class Mirror {
     return true
   }
 
+  /** When what is held was read, epoch ms; -Infinity = never. */
+  get readAt(): number {
+    return this.#readAt
+  }
+
   /** Reads now. Whoever comes while a read is under way that can't have seen his change waits for another. */
   refresh(): Promise<boolean> {
     this.#reading ??= this.#read().finally(() => {
@@ -76,7 +77,7 @@ export class Mirror {
 
   /** Stops listening for changes. */
   close(): void {
-    for (const stop of this.#stop) stop()
+    this.#stop()
   }
 
   #note(kind: string, id: string): void {

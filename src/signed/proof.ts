@@ -2,6 +2,7 @@ import type { CompiledPolicy } from '../access/checks.ts'
 import type { Limits, TokenLimits } from '../access/limits.ts'
 import type { Provable } from '../access/provable.ts'
 import type { Stored } from '../kernel/kind.ts'
+import { accountOf } from '../tokens/agent-account.ts'
 import { internFormat } from '../tokens/format.ts'
 import type { Remembered } from '../tokens/proof-cache.ts'
 import type { TokenRecord, TokenVersion } from '../tokens/record.ts'
@@ -11,11 +12,6 @@ import { viewOf } from '../tokens/view.ts'
 import type { UsageCounter } from '../usage/usage-counter.ts'
 import type { ReadGrant, SignedTimes } from './claims.ts'
 import type { ProvingKey } from './key-set.ts'
-
-/** What signed tokens go by in usage, the request log, limits and approvals: all of an agent's together. */
-export function accountOf(agent: string): string {
-  return `agent:${agent}`
-}
 
 /** The rate limits of one signed token in this process. They are the agent's: its tokens take from the same buckets. */
 class SignedMemo implements TokenLimits {
@@ -85,6 +81,11 @@ export class SignedProof implements Provable, Remembered {
 
   get agent(): string {
     return this.content.grant.agent
+  }
+
+  /** Its id. */
+  get jti(): string {
+    return this.content.id
   }
 
   get memo(): TokenLimits {

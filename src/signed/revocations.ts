@@ -108,6 +108,13 @@ export class Revocations {
     if (all) this.set.sweep(now - RETENTION)
   }
 
+  /** For how long the oldest revocation should have been gone, ms; 0 = none should be. */
+  async overdue(now: number): Promise<number> {
+    const to = now - RETENTION
+    const { items } = await this.#base.store.list(revocationKind, { index: 'ends', to, limit: 1 })
+    return items[0] === undefined ? 0 : to - items[0].value.endsAt
+  }
+
   /** Removes what is over. */
   async tick(now: number): Promise<void> {
     const { store } = this.#base

@@ -1,21 +1,20 @@
-import type { Limits } from '../access/limits.ts'
 import type { Unproved } from '../access/provable.ts'
-import type { ScopeCatalog } from '../access/scope-catalog.ts'
 import type { JsonObject } from '../kernel/bytes.ts'
-import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { MaybePromise } from '../kernel/kind.ts'
 import { RisingIds } from '../kernel/rising-ids.ts'
 import { type Attribution, checkAttribution } from '../stores/commit.ts'
-import { Foundation, type FoundationSource } from '../stores/foundation.ts'
+import { StoreUnavailableError } from '../stores/errors.ts'
+import { Foundation } from '../stores/foundation.ts'
 import { checkName } from '../tokens/about.ts'
 import { hasSignedForm, MAX_SIGNED_LENGTH } from '../tokens/format.ts'
+import { COMPACT_MARK } from '../tokens/signed-form.ts'
 import type { TokenView } from '../tokens/token-view.ts'
 import { DENIAL_MESSAGE, DENIAL_STATUS, type DenialCode, type Denied } from '../tokens/verification.ts'
-import { writeGrant, writePayload } from './claims.ts'
-import { signCompact } from './compact.ts'
-import type { TtlCap } from './errors.ts'
+import type { SecuritySignals } from '../usage/security-signals.ts'
+import { issuerOf, writeGrant, writePayload } from './claims.ts'
+import { compactIn, signCompact } from './compact.ts'
 import type { SignedEvents } from './events.ts'
 import { INACTIVE, type Introspection, introspectionOf } from './introspection.ts'
 import { signJwt } from './jwt.ts'
@@ -23,44 +22,10 @@ import { type KeyRotation, KeySet } from './key-set.ts'
 import { type MintInput, type MintRules, parseMint } from './mint-input.ts'
 import type { SignedProof } from './proof.ts'
 import { type Revocation, Revocations } from './revocations.ts'
-import { SignedProver } from './signed-prover.ts'
-import { JWT_ALGORITHMS, type JwtAlgorithm, maySign } from './signing-key.ts'
-
-/** How signed tokens are made and proved. Give every instance the same. */
-export interface SignerSettings {
-  /** Who issues them, the `iss` of every token. Default `tokenwright`. */
-  readonly issuer?: string | undefined
-  /** Who they are for, the `aud` that is verified here and minted by default. Default: the issuer. */
-  readonly audience?: string | undefined
-  /** What new JWTs are signed with. Those of other algorithms verify as long as they live. Default `EdDSA`. */
-  readonly algorithm?: JwtAlgorithm | undefined
-  /** The longest life of any signed token, also of those minted before it was set lower. Default 30 d, at most 366 d. */
-  readonly maxTtl?: Duration | undefined
-  /** How long after its `exp` a token is still accepted, for clocks that differ. Default 0, at most 5 min. */
-  readonly leeway?: Duration | undefined
-  /** How long a key signs. Default 90 d. */
-  readonly rotateEvery?: Duration | undefined
-  /** How long a key stands in the JWKS before it signs: longer than others keep theirs. Default 24 h. */
-  readonly announceFor?: Duration | undefined
-  /** How many proved tokens are remembered, by their SHA-256. Default 65,536. */
-  readonly cacheSize?: number | undefined
-  /** How old may be what is known of revocations and keys where the store doesn't tell of changes. Default 5 s. */
-  readonly maxStaleness?: Duration | undefined
-  /** When the store fails: how long revocations and keys read before still do. Default 0: refused as `unavailable`. */
-  readonly staleIfError?: Duration | undefined
-}
-
-/** What a {@link Signer} is made from. */
-export type SignerOptions = FoundationSource<SignedEvents> & {
-  /** How tokens are made and proved. */
-  readonly signed?: SignerSettings | undefined
-  /** The known scopes: others are refused, meta scopes and patterns are named one by one. */
-  readonly scopes?: ScopeCatalog | undefined
-  /** The longest life of a token with these scopes, such as {@link ScopeAuthorizer.maxTtl}. Default: `maxTtl` alone. */
-  readonly cap?: ((scopes: readonly string[]) => TtlCap | undefined) | undefined
-  /** @internal */
-  readonly limits?: Limits | undefined
-}
+import { judgeSigned, type SignedHealth } from './signed-health.ts'
+import { type Audience, SignedProver } from './signed-prover.ts'
+import { checkSettings, type SignerOptions } from './signer-options.ts'
+import { type JwtAlgorithm, maySign } from './signing-key.ts'
 
 /** A token that was minted. */
 export interface Minted {
@@ -82,17 +47,18 @@ export type SignedVerification =
 /** Which tokens are revoked: one by its text or id, those of an agent, or all that were minted until now. */
 export type SignedTarget = { readonly token: string } | { readonly id: string } | { readonly agent: string } | 'all'
 
+/** Whose a signed text is. */
+export interface IdentifiedSigned {
+  /** Its facts are in `signed`; absent when it isn't proved. */
+  readonly token?: TokenView
+  /** Whether it would verify now. */
+  readonly live: boolean
+}
+
 /** Public keys as RFC 7517 lists them. */
 export interface JsonWebKeySet {
   readonly keys: readonly JsonObject[]
 }
-
-const SETTINGS: readonly string[] = [
-  ...['issuer', 'audience', 'algorithm', 'maxTtl', 'leeway', 'rotateEvery', 'announceFor', 'cacheSize'],
-  ...['maxStaleness', 'staleIfError'],
-]
-/** How much longer than the longest life a key verifies: for instances that learn late of another that took over. */
-const KEY_RESERVE = 3_600_000
 
 /**
  * Mints and proves self-contained tokens: JWTs (RFC 9068, signed by keys that take turns and whose public parts are a
@@ -115,6 +81,8 @@ export class Signer {
   readonly #keys: KeySet
   readonly #revocations: Revocations
   readonly #prover: SignedProver
+  readonly #maxStaleness: number
+  readonly #signals: Pick<SecuritySignals, 'refused'> | undefined
 
   /**
    * @param options - store, keys and, if wanted, scopes, caps and settings
@@ -122,42 +90,20 @@ export class Signer {
    */
   constructor(options: SignerOptions) {
     const base: Foundation<SignedEvents> = Foundation.of(options)
-    const { signed: settings = {}, scopes: catalog, cap, limits } = options
-    checkFields('signed', settings, SETTINGS)
-    const issuer = checkName('signed.issuer', settings.issuer ?? 'tokenwright', 256)
-    const audience = checkName('signed.audience', settings.audience ?? issuer, 256)
-    const { algorithm = 'EdDSA', cacheSize = 65_536 } = settings
-    if (!JWT_ALGORITHMS.includes(algorithm)) {
-      throw new InvalidInputError('signed.algorithm', 'is unknown', `use one of ${JWT_ALGORITHMS.join(', ')}`)
-    }
-    if (!Number.isInteger(cacheSize) || cacheSize < 2) {
-      throw new InvalidInputError('signed.cacheSize', 'must be a whole number from 2', 'leave it out for 65536')
-    }
-    const maxTtl = parseDuration('signed.maxTtl', settings.maxTtl ?? '30d', { min: 1000, max: 366 * 86_400_000 })
-    const leeway = parseDuration('signed.leeway', settings.leeway ?? 0, { allowZero: true, max: 300_000 })
-    const keepFor = maxTtl + leeway + KEY_RESERVE
+    const { signed: settings = {}, scopes: catalog, cap, limits, signals } = options
+    const checked = checkSettings(settings)
+    const { issuer, audience, maxTtl, leeway, cacheSize, maxStaleness, staleIfError, schedule } = checked
     this.#base = base
+    this.#signals = signals
     this.#ids = new RisingIds(base.random)
     this.#rules = { issuer, audience, catalog, maxTtl, cap }
-    this.#algorithm = algorithm
-    this.#keys = new KeySet(base, {
-      rotateEvery: parseDuration('signed.rotateEvery', settings.rotateEvery ?? '90d', { min: 60_000 }),
-      announceFor: parseDuration('signed.announceFor', settings.announceFor ?? '24h', { min: 1000 }),
-      keepFor,
-    })
-    this.#revocations = new Revocations(base, keepFor)
+    this.#algorithm = checked.algorithm
+    this.#keys = new KeySet(base, schedule)
+    this.#revocations = new Revocations(base, schedule.keepFor)
+    this.#maxStaleness = maxStaleness
     this.#prover = new SignedProver({
-      base,
-      keys: this.#keys,
-      revocations: this.#revocations,
-      limits,
-      issuer,
-      audience,
-      maxTtl,
-      leeway,
-      cacheSize,
-      maxStaleness: parseDuration('signed.maxStaleness', settings.maxStaleness ?? '5s', { min: 10 }),
-      staleIfError: parseDuration('signed.staleIfError', settings.staleIfError ?? 0, { allowZero: true }),
+      ...{ base, keys: this.#keys, revocations: this.#revocations, limits },
+      ...{ issuer, audience, maxTtl, leeway, cacheSize, maxStaleness, staleIfError },
     })
   }
 
@@ -177,9 +123,12 @@ export class Signer {
     const id = this.#ids.next(at)
     const issuedAt = Math.floor(at / 1000)
     const times = { id, issuedAt, expiresAt: issuedAt + ttl / 1000 }
-    const payload = writePayload(times, writeGrant(grant))
+    const claims = writeGrant(grant)
     const expiresAt = times.expiresAt * 1000
-    const token = input.format === 'hmac' ? signCompact(ring, payload) : await this.#signJwt(payload, expiresAt)
+    const token =
+      input.format === 'hmac'
+        ? signCompact(ring, times, claims)
+        : await this.#signJwt(writePayload(times, claims), expiresAt)
     if (token.length > MAX_SIGNED_LENGTH) {
       const what = `make a token of ${token.length} characters, over ${MAX_SIGNED_LENGTH}`
       throw new InvalidInputError('claims', what, 'put less into claims, scopes and tools')
@@ -210,24 +159,40 @@ export class Signer {
    * @internal for the front door
    */
   prove(presented: unknown): MaybePromise<SignedProof | Unproved> {
-    if (typeof presented !== 'string' || presented.length > MAX_SIGNED_LENGTH || !hasSignedForm(presented)) {
-      return 'malformed'
-    }
-    return this.#prover.prove(presented)
+    return this.#prove(presented, 'ours')
   }
 
   /**
-   * What a resource server may ask of a token, in the form of RFC 7662: `{ active: false }` for any that isn't good. Answer only callers
-   * that have proved who they are.
+   * What a resource server may ask of a token, in the form of RFC 7662: `{ active: false }` for any that isn't good. A token for any
+   * audience is told of: the asker compares `aud` with its own. Answer only callers that have proved who they are.
    *
    * @throws KeyRingMismatchError, KeyInUseError
    */
   async introspect(presented: unknown): Promise<Introspection> {
     const waiting = this.#base.ready()
     if (waiting !== undefined) await waiting
-    const outcome = await this.prove(presented)
-    const good = typeof outcome === 'object' && !outcome.revoked && this.#base.clock.now() < outcome.endsAt
-    return good ? introspectionOf(outcome.content) : INACTIVE
+    const outcome = await this.#prove(presented, 'any')
+    if (typeof outcome === 'string' || this.#refusalOf(outcome, this.#base.clock.now()) !== undefined) return INACTIVE
+    return introspectionOf(outcome.content)
+  }
+
+  /**
+   * Whose a text is that is, or begins with, a signed token of this issuer's: one that was found somewhere. It counts as no use. Keys
+   * and revocations are read when what is held of them isn't fresh.
+   *
+   * @returns `undefined` for a text that doesn't say it is of this issuer; without `token` when it says so and isn't proved
+   * @throws StoreUnavailableError when it can't be told whether it is live
+   */
+  async identify(text: string): Promise<IdentifiedSigned | undefined> {
+    await this.#base.ready()
+    if (typeof text !== 'string' || text.length > MAX_SIGNED_LENGTH || !hasSignedForm(text)) return undefined
+    const compact = text.startsWith(COMPACT_MARK)
+    const exact = compact ? (compactIn(this.#base.keys, text) ?? text) : text
+    const proved = await this.#prover.prove(exact, 'any')
+    if (proved === 'unavailable') throw new StoreUnavailableError("keys and revocations of signed tokens can't be read")
+    if (typeof proved === 'string') return issuerOf(text) === this.#rules.issuer ? { live: false } : undefined
+    const now = this.#base.clock.now()
+    return { token: proved.view(now), live: !proved.revoked && now < proved.endsAt }
   }
 
   /**
@@ -242,7 +207,7 @@ export class Signer {
     checkAttribution(by)
     await this.#base.ready()
     const { name, endsAt } = await this.#targetOf(target)
-    return this.#revocations.add(name, endsAt, (at) => this.#ids.next(at), by)
+    return this.#revocations.add(name, endsAt, (at) => this.#ids.mark(at), by)
   }
 
   /** The public keys, for other services: of the next key, the one that signs, and those whose tokens may still live. */
@@ -263,6 +228,26 @@ export class Signer {
     checkFields('options', options, ['actor', 'reason', 'compromised'])
     const { compromised = false, ...by } = options
     return this.#keys.rotate(this.#algorithm, compromised, checkAttribution(by))
+  }
+
+  /**
+   * How signed tokens stand: the health source `signed` of the front door. `unhealthy` when they are refused because keys and revocations
+   * can't be read, or when no JWT can be minted; `degraded` when what is known of revocations is older than `maxStaleness`, when a turn of
+   * the keys is late, or revocations that are over aren't removed. Reads what isn't fresh.
+   *
+   * @throws StoreError; then nothing is known
+   */
+  async health(): Promise<SignedHealth> {
+    const { clock, keys } = this.#base
+    const now = clock.now()
+    const { usable, readAt } = await this.#prover.held(now)
+    const fresh = usable && now - readAt < this.#maxStaleness
+    return judgeSigned({
+      ...{ now, usable, readAt, maxStaleness: this.#maxStaleness },
+      ...{ sets: this.#keys.sets, schedule: this.#keys.schedule, ring: keys.ids },
+      revocations: this.#revocations.set.size,
+      overdue: fresh ? await this.#revocations.overdue(now) : 0,
+    })
   }
 
   /** Lets keys take turns, and lets go of revocations that are over. */
@@ -297,20 +282,32 @@ export class Signer {
       if (typeof id === 'string' && /^[0-9A-Za-z]{20}$/.test(id)) return { name: `id:${id}`, endsAt: undefined }
       throw new InvalidInputError('id', "isn't the id of a signed token", 'give the id that mint() gave')
     }
-    const proved = await this.prove(token)
+    const proved = await this.#prove(token, 'any')
     if (typeof proved === 'object') return { name: `id:${proved.content.id}`, endsAt: proved.endsAt }
     throw new InvalidInputError('token', `isn't a signed token of ours (${proved})`, 'give one that mint() gave')
   }
 
+  #prove(presented: unknown, audience: Audience): MaybePromise<SignedProof | Unproved> {
+    if (typeof presented !== 'string' || presented.length > MAX_SIGNED_LENGTH || !hasSignedForm(presented)) {
+      return 'malformed'
+    }
+    return this.#prover.prove(presented, audience)
+  }
+
   #answer(outcome: SignedProof | Unproved): SignedVerification {
     if (typeof outcome === 'string') return refusal(outcome)
-    if (outcome.revoked) return refusal('revoked')
     const now = this.#base.clock.now()
-    if (outcome.ended || now >= outcome.endsAt) {
-      outcome.end()
-      return refusal('expired')
-    }
-    return new GoodSigned(outcome, now)
+    const refused = this.#refusalOf(outcome, now)
+    return refused === undefined ? new GoodSigned(outcome, now) : refusal(refused)
+  }
+
+  /** Why a proved token isn't good any more, which is told to whoever watches. */
+  #refusalOf(proof: SignedProof, now: number): 'revoked' | 'expired' | undefined {
+    if (!proof.revoked && !proof.ended && now < proof.endsAt) return undefined
+    const code = proof.revoked ? 'revoked' : 'expired'
+    if (code === 'expired') proof.end()
+    this.#signals?.refused(code, proof, {}, now)
+    return code
   }
 }
 

@@ -1,9 +1,11 @@
 import { type Clock, systemClock } from '../kernel/clock.ts'
 import { Emitter, type EventSink } from '../kernel/emitter.ts'
-import { InvalidInputError } from '../kernel/errors.ts'
+import { codeOf, InvalidInputError } from '../kernel/errors.ts'
 import type { Stored } from '../kernel/kind.ts'
 import { type Random, systemRandom } from '../kernel/random.ts'
 import { type KeyInput, KeyRing } from '../tokens/key-ring.ts'
+import type { ChangeChannel } from './change-channel.ts'
+import { ChangeNews, type ChannelFailedEvent } from './change-news.ts'
 import { type Attribution, type Change, Commits, type Row, type Told } from './commit.ts'
 import { checkKeys } from './key-check.ts'
 import type { TokenStore } from './token-store.ts'
@@ -22,6 +24,8 @@ export interface FoundationOptions<Events extends object> {
   readonly events?: EventSink<Events> | undefined
   /** Whether events are also written to the outbox, which durable subscribers read. Default false. */
   readonly outbox?: boolean | undefined
+  /** Tells other processes of changes, and of theirs, where the store's own `watch` doesn't. */
+  readonly channel?: ChangeChannel | undefined
 }
 
 /** An event with what it is about, as it goes with a change. */
@@ -49,6 +53,8 @@ export class Foundation<out Events extends object> {
   readonly random: Random
   readonly events: EventSink<Events>
   readonly commits: Commits
+  /** Tells of changes whoever holds records in memory. */
+  readonly changes: ChangeNews
   #ready: Promise<void> | undefined
   #isReady = false
 
@@ -59,8 +65,11 @@ export class Foundation<out Events extends object> {
     this.random = options.random ?? systemRandom()
     this.events = options.events ?? new Emitter<Events>()
     const { store, clock, random } = this
-    const { outbox = false } = options
+    const { outbox = false, channel } = options
     this.commits = new Commits({ store, clock, random, outbox, journalKey: this.keys.subkey('journal') })
+    const events = this.events as unknown as EventSink<{ 'channel.failed': ChannelFailedEvent }>
+    const onFailure = (error: unknown) => events.emit('channel.failed', { code: codeOf(error), at: clock.now() })
+    this.changes = new ChangeNews({ store, commits: this.commits, channel, onFailure })
   }
 
   /**

@@ -58,12 +58,25 @@ export function dataDigest(json: string): string {
   return hash('sha256', json, 'base64url')
 }
 
-/** Tags facts with the journal key. */
-export function tagEntry(key: KeyObject, facts: JournalFacts): JournalEntry {
+/** The tag of facts under a journal key. */
+export function tagOf(key: KeyObject, facts: JournalFacts): string {
   const { id, at, actor, action, kind, subject, revision, data, reason, detail } = facts
   const told = detail === undefined ? '' : JSON.stringify(detail)
   const text = lengthPrefixed([id, `${at}`, actor, action, kind, subject, `${revision}`, data, reason ?? '', told])
-  return { ...facts, tag: createHmac('sha256', key).update(text).digest('base64url') }
+  return createHmac('sha256', key).update(text).digest('base64url')
+}
+
+/** Tags facts with the journal key. */
+export function tagEntry(key: KeyObject, facts: JournalFacts): JournalEntry {
+  return { ...facts, tag: tagOf(key, facts) }
+}
+
+/** The link of an entry: what binds its tag to its place behind another's. */
+export function macOf(key: KeyObject, before: string, seq: number, tag: string): string {
+  // Not by a template: the engine keeps the texts of numbers that it has made, and a long journal fills its young generation with them.
+  return createHmac('sha256', key)
+    .update(lengthPrefixed([before, seq.toFixed(0), tag]))
+    .digest('base64url')
 }
 
 /** Makes the {@link Link} of a journal key. */
@@ -73,8 +86,7 @@ export function createLink(key: KeyObject): Link {
     const sealed: SealedEntry[] = []
     for (const entry of entries) {
       seq += 1
-      const text = lengthPrefixed([mac, `${seq}`, entry.tag])
-      mac = createHmac('sha256', key).update(text).digest('base64url')
+      mac = macOf(key, mac, seq, entry.tag)
       sealed.push({ ...entry, seq, mac })
     }
     return sealed

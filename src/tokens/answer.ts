@@ -18,6 +18,8 @@ import { viewOf } from './view.ts'
 export interface Proven {
   /** The agent of a signed token. */
   readonly agent?: string | undefined
+  /** The id of a signed token; `stored` goes by its agent. */
+  readonly jti?: string | undefined
   readonly stored: Stored<TokenRecord>
   readonly version: TokenVersion
   /** What is left of its limits. */

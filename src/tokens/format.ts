@@ -142,12 +142,14 @@ export function generateText(format: TokenFormat, random: Random): string {
 const scratch = new Uint8Array(MAX_OPAQUE_LENGTH)
 const scratchText = Buffer.from(scratch.buffer)
 
-/**
- * Puts the checksum of what stands in {@link scratch} behind it. GitHub's is over the random part only (its layout of
- * 2021); ours is over the prefix too.
- */
+/** Where in a token its checksum's sum begins: GitHub's is over the random part only (its layout of 2021), ours over the prefix too. */
+export function checksumFrom(format: TokenFormat): number {
+  return format.type === 'github' ? format.prefix.length : 0
+}
+
+/** Puts the checksum of what stands in {@link scratch} behind it. */
 function writeChecksum(format: TokenFormat, alphabet: string, from: number, to: number): void {
-  let rest = crc32(scratch, format.type === 'github' ? format.prefix.length : 0, from)
+  let rest = crc32(scratch, checksumFrom(format), from)
   for (let i = to - 1; i >= from; i--) {
     // Not by `%`, which is slow for numbers beyond 31 bits.
     const next = Math.floor(rest / alphabet.length)

@@ -1,7 +1,19 @@
 import type { Kind } from '../kernel/kind.ts'
 
-/** Many failures by one address or with one token in a short time. */
-export interface FailuresBurstEvent {
+/** Whose signed tokens an alert is about; absent where it is about a token with a record. */
+export interface AgentSubject {
+  /** The agent. The alert's `id` and `service` are then `agent:<name>`: all tokens of an agent count together. */
+  readonly agent?: string
+}
+
+/** Which signed token an alert is about; absent where it is about a token with a record. */
+export interface SignedSubject extends AgentSubject {
+  /** The token's own id. */
+  readonly jti?: string
+}
+
+/** Many failures by one address, with one token, or with the signed tokens of one agent, in a short time. */
+export interface FailuresBurstEvent extends SignedSubject {
   readonly at: number
   /** What they have in common. */
   readonly by: 'ip' | 'token'
@@ -19,8 +31,8 @@ export interface FailuresBurstEvent {
   readonly perMs: number
 }
 
-/** A token was used from a network (24 bits of IPv4, 48 of IPv6) that it hasn't been used from before. */
-export interface NewNetworkUsedEvent {
+/** A token, or an agent by its signed ones, was used from a network (24 bits of IPv4, 48 of IPv6) that it hasn't been used from before. */
+export interface NewNetworkUsedEvent extends AgentSubject {
   readonly at: number
   /** The token's id. */
   readonly id: string
@@ -47,13 +59,13 @@ export interface ForbiddenUse {
 }
 
 /** A revoked token, or version of one, was presented. */
-export interface RevokedUsedEvent extends ForbiddenUse {}
+export interface RevokedUsedEvent extends ForbiddenUse, SignedSubject {}
 
 /** A canary token was presented: who has it found it where it was planted. */
 export interface CanaryUsedEvent extends ForbiddenUse {}
 
 /** A token's calls became many more, or many fewer, than they have been over the last hour. */
-export interface RateChangedEvent {
+export interface RateChangedEvent extends AgentSubject {
   readonly at: number
   /** The token's id. */
   readonly id: string
@@ -67,7 +79,7 @@ export interface RateChangedEvent {
 }
 
 /** A token's text was found where it shouldn't be. */
-export interface LeakedEvent {
+export interface LeakedEvent extends SignedSubject {
   readonly at: number
   /** The token's id. */
   readonly id: string
@@ -123,7 +135,10 @@ export const alertKind: Kind<Alert, 'at' | 'signal' | 'token', never> = {
   order: {
     at: (alert) => ({ at: alert.at }),
     signal: (alert) => ({ at: alert.at, in: alert.signal }),
-    token: (alert) => (alert.id === undefined ? undefined : { at: alert.at, in: alert.id }),
+    token: (alert) => {
+      const jti = 'jti' in alert ? alert.jti : undefined
+      return [alert.id, jti].flatMap((about) => (about === undefined ? [] : { at: alert.at, in: about }))
+    },
   },
   merge: () => undefined,
 }

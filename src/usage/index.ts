@@ -1,5 +1,6 @@
 /** Counts, analytics, the request log and security alerts: the public names of this room. */
 export type {
+  AgentSubject,
   Alert,
   CanaryUsedEvent,
   FailuresBurstEvent,
@@ -11,6 +12,7 @@ export type {
   SecurityEvents,
   Signal,
   Signals,
+  SignedSubject,
 } from './alert.ts'
 export {
   type AnalyticsQuery,

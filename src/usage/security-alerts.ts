@@ -7,7 +7,15 @@ import { RecentMap } from '../stores/recent-map.ts'
 import type { Page, TokenStore } from '../stores/token-store.ts'
 import type { Proven } from '../tokens/answer.ts'
 import type { VerifyContext } from '../tokens/verification.ts'
-import { type Alert, alertKind, type SecurityEvents, SIGNALS, type Signal, type Signals } from './alert.ts'
+import {
+  type Alert,
+  alertKind,
+  type SecurityEvents,
+  SIGNALS,
+  type Signal,
+  type Signals,
+  type SignedSubject,
+} from './alert.ts'
 import { RowLog } from './row-log.ts'
 import { countOne, recentCount, type SlidingCount } from './sliding-count.ts'
 
@@ -22,7 +30,7 @@ export interface AlertSettings {
 /** Which alerts: those that fit all that is given. */
 export interface AlertQuery {
   readonly signal?: Signal | undefined
-  /** Only those about this token, by its id. */
+  /** Only those about this token, by its id; of signed ones by theirs, or by `agent:<name>`. */
   readonly token?: string | undefined
   /** The earliest, epoch ms. */
   readonly since?: number | undefined
@@ -120,7 +128,7 @@ export class SecurityAlerts {
    */
   raiseUse(
     signal: 'revokedUsed' | 'canaryUsed',
-    { stored, version }: Pick<Proven, 'stored' | 'version'>,
+    { stored, version, agent, jti }: Pick<Proven, 'stored' | 'version' | 'agent' | 'jti'>,
     { ip, tool, caller }: VerifyContext,
     now: number,
   ): void {
@@ -130,12 +138,13 @@ export class SecurityAlerts {
       id,
       service: value.service,
       version: version.n,
+      ...signedSubject(agent, jti),
       ...(ip !== undefined && { ip: ip.slice(0, 64) }),
       ...(tool !== undefined && { tool: tool.slice(0, 128) }),
       ...(caller !== undefined && { caller: caller.slice(0, 256) }),
       uses,
     })
-    this.raise(signal, id, make, now)
+    this.raise(signal, jti ?? id, make, now)
   }
 
   /**
@@ -163,4 +172,9 @@ export class SecurityAlerts {
   forget(now: number): Promise<void> {
     return this.#rows.forget(now)
   }
+}
+
+/** What an alert tells of a signed token; nothing of others. */
+export function signedSubject(agent: string | undefined, jti?: string): SignedSubject {
+  return { ...(agent !== undefined && { agent }), ...(jti !== undefined && { jti }) }
 }

@@ -4,13 +4,14 @@ import { checkFields } from '../kernel/fields.ts'
 import { StaleRevisionError } from '../stores/errors.ts'
 import { RecentMap } from '../stores/recent-map.ts'
 import type { TokenStore, Write } from '../stores/token-store.ts'
+import { agentOf } from '../tokens/agent-account.ts'
 import type { Proven } from '../tokens/answer.ts'
 import { tokenKind } from '../tokens/record.ts'
 import type { DenialCode, VerifyContext } from '../tokens/verification.ts'
 import { learnNetworks, NETWORK_FRESH_MS, networksKind } from './known-networks.ts'
 import { networkOf } from './network.ts'
 import { judgeRate, type RateJudgement, type RateSettings, type RateState } from './rate-change.ts'
-import type { SecurityAlerts } from './security-alerts.ts'
+import { type SecurityAlerts, signedSubject } from './security-alerts.ts'
 import { countOne, recentCount, type SlidingCount } from './sliding-count.ts'
 import type { UsageCounter } from './usage-counter.ts'
 
@@ -115,7 +116,7 @@ export class SecuritySignals {
   /** Takes note of a refused call. */
   refused(
     code: DenialCode,
-    proven: Pick<Proven, 'stored' | 'version'> | undefined,
+    proven: Pick<Proven, 'stored' | 'version' | 'agent' | 'jti'> | undefined,
     context: VerifyContext,
     now: number,
   ): void {
@@ -133,9 +134,11 @@ export class SecuritySignals {
     }
     if (proven !== undefined) {
       const { id, value } = proven.stored
+      const signed = signedSubject(proven.agent, proven.jti)
       const about = `token ${id}`
       const failures = this.#tooMany(about, count, perMs, now)
-      const make = () => ({ at: now, by: 'token', id, service: value.service, code, failures, perMs }) as const
+      const make = () =>
+        ({ at: now, by: 'token', id, service: value.service, ...signed, code, failures, perMs }) as const
       if (failures > 0) this.#alerts.raise('failuresBurst', about, make, now)
     }
   }
@@ -201,9 +204,15 @@ export class SecuritySignals {
     let next = this.#changed[0]
     while (next !== undefined) {
       const { id, change, at } = next
-      const service = (await this.#store.get(tokenKind, id))?.value.service
+      const service = await this.#serviceOf(id)
       this.#changed.shift()
-      const make = () => ({ at, id, ...(service !== undefined && { service }), ...change })
+      const make = () => ({
+        at,
+        id,
+        ...(service !== undefined && { service }),
+        ...signedSubject(agentOf(id)),
+        ...change,
+      })
       this.#alerts.raise('rateChanged', `${id} ${change.direction}`, make, at)
       next = this.#changed[0]
     }
@@ -234,9 +243,9 @@ export class SecuritySignals {
     const known = await this.#store.get(networksKind, id)
     const { record, fresh } = learnNetworks(known?.value, networks, now)
     if (record !== undefined) {
-      const token = await this.#store.get(tokenKind, id)
+      const service = await this.#serviceOf(id)
       const expect = [{ kind: networksKind, id, revision: known?.revision ?? 0 }]
-      const write: Write[] = token === undefined ? [] : [{ kind: networksKind, id, value: record }]
+      const write: Write[] = service === undefined ? [] : [{ kind: networksKind, id, value: record }]
       try {
         if (write.length > 0) await this.#store.commit({ id: this.#newId(now), expect, write, journal: [] })
       } catch (error) {
@@ -244,9 +253,9 @@ export class SecuritySignals {
         if (error instanceof StaleRevisionError) return
         throw error
       }
-      for (const network of token === undefined ? [] : fresh) {
-        const { service } = (token as NonNullable<typeof token>).value
-        this.#alerts.raise('newNetworkUsed', `${id} ${network}`, () => ({ at: now, id, service, network }), now)
+      for (const network of service === undefined ? [] : fresh) {
+        const make = () => ({ at: now, id, service: service as string, ...signedSubject(agentOf(id)), network })
+        this.#alerts.raise('newNetworkUsed', `${id} ${network}`, make, now)
       }
     }
     // Others may have come meanwhile.
@@ -256,6 +265,12 @@ export class SecuritySignals {
       waiting?.delete(network)
     }
     if (waiting?.size === 0) this.#unsettled.delete(id)
+  }
+
+  /** The name of a token; `undefined` when it is gone. An agent has no record that could be. */
+  async #serviceOf(id: string): Promise<string | undefined> {
+    if (agentOf(id) !== undefined) return id
+    return (await this.#store.get(tokenKind, id))?.value.service
   }
 
   async #forgetNetworks(now: number): Promise<void> {

@@ -17,4 +17,20 @@ describe('RisingIds', () => {
     const at = Array.from({ length: 1000 }, (_, i) => new RisingIds(seededRandom(`process ${i}`)).next(5))
     expect(new Set(at).size).toBe(1000)
   })
+
+  it('marks an instant: nothing made until then is greater, whoever made it, and what is made here afterwards is', () => {
+    const one = new RisingIds(seededRandom('one'))
+    const two = new RisingIds(seededRandom('two'))
+    const before = [...Array.from({ length: 50 }, () => one.next(7)), ...Array.from({ length: 9 }, () => two.next(7))]
+    const mark = two.mark(7)
+    for (const id of before) expect(id <= mark).toBe(true)
+    const after = [two.next(7), two.next(7), two.next(8), one.next(8)]
+    for (const id of after) expect(id > mark).toBe(true)
+    // Again at the same instant: it is above its own, and no further ahead.
+    const again = two.mark(7)
+    for (const id of after.slice(0, 3)) expect(id < again).toBe(true)
+    expect(two.next(7) > again).toBe(true)
+    expect(two.next(9).slice(0, 8)).toBe('00000009')
+    expect([mark, again].every((id) => /^[0-9A-Za-z]{20}$/.test(id))).toBe(true)
+  })
 })

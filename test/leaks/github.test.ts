@@ -67,6 +67,36 @@ describe('findings of GitHub', () => {
     expect((await tokens.usage.alerts.query({ signal: 'leaked' })).items).toHaveLength(1)
   })
 
+  it.each(['jwt', 'hmac'] as const)('end the one signed token that leaked (%s)', async (format) => {
+    const { tokens, handle, key, report, leaks } = start()
+    const mint = (audience?: string) => tokens.signer.mint({ agent: 'builder', ttl: '1h', format, audience })
+    const [one, other, elsewhere] = [await mint(), await mint(), await mint('billing')]
+    const answer = await handle(
+      signed(report(one.token, { source: 'commit', url: `https://x.example/${one.token}` }), key),
+    )
+    expect(JSON.parse(answer.body)).toMatchObject([{ label: 'true_positive' }])
+    expect(await tokens.verify(one.token)).toMatchObject({ code: 'revoked' })
+    expect(await tokens.verify(other.token)).toMatchObject({ ok: true })
+    const leaked = { id: 'agent:builder', service: 'agent:builder', agent: 'builder', version: 1, by: 'github' }
+    expect(leaks()).toEqual([
+      {
+        ...leaked,
+        ...{ at: tokens.clock.now(), jti: one.id, source: 'commit', live: true, revoked: true },
+        url: 'https://x.example/[redacted]',
+      },
+    ])
+    expect((await handle(signed(report(elsewhere.token), key))).status).toBe(200)
+    expect(leaks()[1]).toMatchObject({ jti: elsewhere.id, live: true, revoked: true })
+    // Of another host, and one that is made up.
+    const foreign = await setUp({ signed: { issuer: 'x' } }).tokens.signer.mint({ agent: 'a', ttl: '1h', format })
+    for (const text of [foreign.token, `${one.token.slice(0, -9)}${'A'.repeat(9)}`])
+      expect(JSON.parse((await handle(signed(report(text), key))).body)).toMatchObject([{ label: 'false_positive' }])
+    expect(leaks()).toHaveLength(2)
+    await tokens.usage.flush()
+    const { items } = await tokens.usage.alerts.query({ token: one.id })
+    expect(items.map(({ signal }) => signal).sort()).toEqual(['leaked', 'revokedUsed'])
+  })
+
   it('end only the version that leaked where the token lives on without it', async () => {
     const { tokens, handle, key, report } = start()
     const { token } = await tokens.generate({ service: 'A', prefix: 'sk_' })

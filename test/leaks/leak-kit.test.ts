@@ -3,10 +3,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   type FormatInput,
+  generateSecret,
   InvalidInputError,
   NoFormatsError,
   type ScanFinding,
   type ScanSource,
+  StoreUnavailableError,
 } from '../../src/index.ts'
 import { setUp, spyOn } from '../issuing/fixture.ts'
 
@@ -127,6 +129,22 @@ describe('scan', () => {
     await expect(all(tokens, broken)).rejects.toThrow('the disk is gone')
   })
 
+  it('looks no further than it is asked to, in one large chunk too', async () => {
+    const { tokens, store, keys } = kit()
+    const texts = await Promise.all(
+      Array.from({ length: 20 }, async (_, i) => (await tokens.generate({ service: `S${i}`, prefix: 'sk_' })).token),
+    )
+    const { proxy, calls } = spyOn(store)
+    const other = setUp({ store: proxy, keys, formats: FORMATS })
+    await other.tokens.ready()
+    calls.length = 0
+    for await (const found of other.tokens.leaks.scan(Buffer.from(texts.join('\n')))) {
+      expect(found.line).toBe(1)
+      break
+    }
+    expect(calls).toEqual(['find'])
+  })
+
   it('asks the store once for a text that comes again and again, and counts and tells nothing', async () => {
     const { tokens, store, keys, events } = kit()
     const { token } = await tokens.generate({ service: 'A', prefix: 'sk_', canary: true })
@@ -143,14 +161,131 @@ describe('scan', () => {
   })
 })
 
+describe.each([
+  ['jwt', 'EdDSA'],
+  ['jwt', 'ES256'],
+  ['jwt', 'HS256'],
+  ['hmac', undefined],
+] as const)('signed tokens: %s %s', (format, algorithm) => {
+  const signing = (more: object = {}, keys?: string) =>
+    setUp({ formats: FORMATS, signed: { algorithm, ...more }, ...(keys && { keys }) })
+  const mint = ({ tokens }: ReturnType<typeof signing>, more: object = {}) =>
+    tokens.signer.mint({ agent: 'builder', scopes: ['docs:read'], ttl: '1h', format, ...more })
+
+  it('are blotted out, whole and in pieces, and what looks a little like them is not', async () => {
+    const world = signing()
+    const { token } = await mint(world)
+    const { leaks } = world.tokens
+    const mark = format === 'jwt' ? 'eyJ[redacted]' : 'v1.[redacted]'
+    expect(leaks.redact(`Bearer ${token}, and "${token}".`)).toBe(`Bearer ${mark}, and "${mark}".`)
+    for (const cut of [token.length - 1, token.length - 50, Math.floor(token.length / 2), 60])
+      expect(leaks.redact(`${token.slice(0, cut)} …`)).toBe(`${mark} …`)
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (before, after) => {
+        const text = leaks.redact(before + token + after)
+        expect(text).not.toContain(token.slice(20, 40))
+        expect(text).not.toContain(token.slice(-20))
+      }),
+    )
+    // A listed prefix that begins as they do takes nothing of them away.
+    const clash = setUp({ formats: [{ prefix: format === 'jwt' ? 'ey' : 'v1' }] }).tokens
+    expect(clash.leaks.redact(`Bearer ${token} and`)).toBe(`Bearer ${mark} and`)
+    const harmless = 'v1.2 of api/v1.eyes, eyJhbGciOiJSUzI1NiJ9.e30.x is of somebody else, v1.eyJ'
+    expect(leaks.redact(harmless)).toBe(harmless)
+    const time = (text: string) => {
+      const start = performance.now()
+      leaks.redact(text)
+      return performance.now() - start
+    }
+    for (const piece of [
+      token.slice(0, 13),
+      token.slice(0, 60),
+      `${token}.`,
+      `${token.slice(0, 60)}.`,
+      'eyJhbGciOiJ',
+    ]) {
+      time(piece.repeat(1000))
+      expect(time(piece.repeat(16_000))).toBeLessThan(Math.max(200, time(piece.repeat(1000)) * 64))
+    }
+  })
+
+  it('are found, with who they are and whether they are live, by the signer', async () => {
+    const world = signing()
+    const { tokens } = world
+    const [live, revoked, expired] = [await mint(world), await mint(world), await mint(world, { ttl: '1s' })]
+    const elsewhere = await mint(world, { audience: 'billing' })
+    await tokens.signer.revoke({ id: revoked.id })
+    await world.clock.advance('2s')
+    // Of another host with the same issuer: it says that it is ours, and isn't. One of another issuer isn't told at all.
+    const forged = await mint(signing({}, generateSecret()))
+    const foreign = await mint(signing({ issuer: 'another' }))
+    const all_ = [live, revoked, expired, elsewhere, forged, foreign].map(({ token }) => token)
+    const found = await all(tokens, all_.join('\n'))
+    const told = found.map(({ line, live, token, version }) => [line, live, token?.signed?.id, version])
+    expect(told).toEqual([
+      [1, true, live.id, 1],
+      [2, false, revoked.id, 1],
+      [3, false, expired.id, 1],
+      [4, true, elsewhere.id, 1],
+      [5, false, undefined, undefined],
+    ])
+    expect(found[0]?.token).toMatchObject({ id: 'agent:builder', signed: { agent: 'builder', format } })
+    for (const text of all_) expect(JSON.stringify(found)).not.toContain(text.slice(-30))
+    // A scan is no use, and no verification learns of tokens for others by it.
+    await tokens.usage.flush()
+    expect(await tokens.usage.query()).toEqual([])
+    expect(world.events.names().filter((name) => name.startsWith('security.'))).toEqual([])
+    expect(await tokens.verify(elsewhere.token)).toMatchObject({ code: 'unknown' })
+  })
+
+  it('are found whatever follows them', async () => {
+    const world = signing()
+    const { token, id } = await mint(world)
+    for (const after of ['', '.', '"', '-', 'AAAA', '_v2', '=', '\u00fc', 'A'.repeat(300)]) {
+      const found = await all(world.tokens, `x${token}${after}`)
+      expect(
+        found.map(({ offset, live, token: view }) => [offset, live, view?.signed?.id]),
+        after,
+      ).toEqual([[1, true, id]])
+    }
+    // The name of a compact token's key may have 1 to 32 characters: one that is a little shorter still has the form.
+    for (const cut of format === 'jwt' ? [1, 20, 60] : [40, 60])
+      expect(await all(world.tokens, token.slice(0, -cut))).toEqual([])
+  })
+
+  it('are told live or not without asking the store, and not at all when that can’t be known', async () => {
+    const one = signing()
+    const { proxy, calls } = spyOn(one.store)
+    const world = setUp({ store: proxy, keys: one.keys, formats: FORMATS, signed: { algorithm } }, one.clock)
+    const { token } = await mint(one)
+    const texts = `${token}\n`.repeat(20)
+    expect(await all(world.tokens, texts)).toHaveLength(20)
+    calls.length = 0
+    expect(await all(world.tokens, texts)).toHaveLength(20)
+    expect(calls).toEqual([])
+    const down = new Proxy(one.store, {
+      get(target, name) {
+        if (name === 'list') return () => Promise.reject(new StoreUnavailableError('it is down'))
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const blind = setUp({ store: down, keys: one.keys, formats: FORMATS, signed: { algorithm } }, one.clock)
+    await expect(all(blind.tokens, token)).rejects.toThrow(StoreUnavailableError)
+  })
+})
+
 describe('rules of scanners', () => {
-  it('for gitleaks are TOML whose expressions find exactly tokens', async () => {
+  it('for gitleaks are TOML whose expressions find tokens, and of a line nothing else', async () => {
     const { tokens } = kit()
     const rules = tokens.leaks.gitleaks()
     expect(rules).toContain('[extend]\nuseDefault = true')
     const ids = [...rules.matchAll(/^id = "(.+)"$/gm)].map(([, id]) => id)
-    expect(ids).toEqual(['tokenwright-sk', 'tokenwright-full', 'tokenwright-ghp'])
-    expect([...rules.matchAll(/^keywords = \["(.+)"\]$/gm)].map(([, word]) => word)).toEqual(['sk_', 'full-', 'ghp_'])
+    const forms = ['tokenwright-sk', 'tokenwright-full', 'tokenwright-ghp']
+    expect(ids).toEqual([...forms, 'tokenwright-compact', 'tokenwright-jwt'])
+    expect([...rules.matchAll(/^keywords = \["(.+)"\]$/gm)].map(([, word]) => word)).toEqual([
+      ...['sk_', 'full-', 'ghp_', 'v1.eyjpc3mioi', 'eyjhbgcioij'],
+    ])
     const sources = [...rules.matchAll(/^regex = (".+")$/gm)].map(([, text]) => JSON.parse(text as string) as string)
     await findExactly(tokens, sources)
   })
@@ -170,18 +305,25 @@ describe('rules of scanners', () => {
   it('have ids that differ where prefixes differ by case or marks alone', () => {
     const { tokens } = kit([{ prefix: 'sk_' }, { prefix: 'SK-' }, { prefix: '__' }])
     const ids = [...tokens.leaks.gitleaks().matchAll(/^id = "(.+)"$/gm)].map(([, id]) => id)
-    expect(ids).toEqual(['tokenwright-sk-1', 'tokenwright-sk-2', 'tokenwright-3'])
+    expect(ids.slice(0, 3)).toEqual(['tokenwright-sk-1', 'tokenwright-sk-2', 'tokenwright-3'])
+    expect(new Set(ids).size).toBe(5)
   })
 
   async function findExactly(tokens: ReturnType<typeof kit>['tokens'], sources: string[]): Promise<void> {
-    expect(sources).toHaveLength(FORMATS.length)
+    expect(sources).toHaveLength(FORMATS.length + 2)
+    const signed = async (format: 'jwt' | 'hmac') => (await tokens.signer.mint({ agent: 'a', ttl: '1h', format })).token
+    const texts = [await signed('hmac'), await signed('jwt')]
     for (const [i, source] of sources.entries()) {
-      const { token } = await tokens.generate({ service: `S${i}`, ...FORMATS[i] })
+      const token = FORMATS[i]
+        ? (await tokens.generate({ service: `S${i}`, ...FORMATS[i] })).token
+        : (texts[i - FORMATS.length] ?? '')
       const expression = new RegExp(source)
-      expect(expression.exec(`x = ${token}\n`)?.[1]).toBe(token)
-      expect(expression.exec(token)?.[1]).toBe(token)
-      expect(expression.test(token.slice(0, -1))).toBe(false)
-      expect(expression.test(`${token}a`)).toBe(false)
+      for (const line of [token, `x = ${token}\n`, `(${token})`, `"${token}",`, `a${token}`, `${token}\u00fc`])
+        expect(expression.exec(line)?.[0]).toBe(token)
+      // The name of a compact token's key may be longer or shorter.
+      const compact = token.startsWith('v1.')
+      expect(expression.test(token.slice(0, compact ? -40 : -1))).toBe(false)
+      expect(expression.exec(`${token}A`)?.[0]).toBe(compact ? `${token}A` : token)
     }
   }
 })

@@ -8,6 +8,7 @@ import {
   InvalidInputError,
   LimiterUnavailableError,
   MemoryTokenStore,
+  systemClock,
   type TokenStore,
   Tokenwright,
 } from '../../src/index.ts'
@@ -98,6 +99,52 @@ describe.runIf(redisThere)('with a real Redis', () => {
     await here.close()
     await there.close()
     await expect.poll(async () => Number((await node.pubSubNumSub(channel))[channel])).toBe(0)
+  })
+
+  it.each(['jwt', 'hmac'] as const)('a revocation of a signed token travels by a channel (%s)', async (format) => {
+    const shared = new MemoryTokenStore()
+    const elsewhere = new Proxy(shared as TokenStore, {
+      get(target, name) {
+        if (name === 'cell' || name === 'watch') return undefined
+        if (name === 'close') return async () => {}
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? async (...args: unknown[]) => value.apply(target, args) as unknown : value
+      },
+    })
+    const secret = generateSecret()
+    const channel = `${run}:signed:${format}`
+    const open = (client: RedisClient) =>
+      setUp({
+        store: elsewhere,
+        keys: secret,
+        clock: systemClock(),
+        // Without the channel it would take an hour.
+        signed: { maxStaleness: '1h' },
+        channel: new RedisChangeChannel({ client, channel }),
+      }).tokens
+    const [here, there] = [open(fromNodeRedis(node)), open(fromIoredis(io))]
+    await expect.poll(async () => Number((await node.pubSubNumSub(channel))[channel])).toBe(2)
+    const delays: number[] = []
+    for (let round = 0; round < 20; round++) {
+      const by = round % 2 === 0 ? here : there
+      const other = by === here ? there : here
+      const { token, id } = await by.signer.mint({ agent: `a-${round}`, ttl: '1h', format })
+      expect((await other.verify(token)).ok).toBe(true)
+      await by.signer.revoke(round % 3 === 0 ? { agent: `a-${round}` } : { id })
+      const start = performance.now()
+      while ((await other.verify(token)).ok) {
+        if (performance.now() - start > 2000) throw new Error('the revocation has not come')
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      delays.push(performance.now() - start)
+    }
+    delays.sort((a, b) => a - b)
+    console.log(
+      `${format}: holds in the other after ${delays[10]?.toFixed(1)} ms, at most ${delays.at(-1)?.toFixed(1)}`,
+    )
+    expect(delays.at(-1)).toBeLessThan(1000)
+    await here.close()
+    await there.close()
   })
 
   describe('withRedis', () => {

@@ -24,3 +24,10 @@ it('another process verifies by the JWKS alone', async () => {
   ])
   await tokens.close()
 })
+
+it('the memory of a process that has proved tokens holds none of them', { timeout: 60_000 }, async () => {
+  const child = startChild('signed/children/remembers.ts')
+  await child.printed(1)
+  await child.ended
+  expect(child.lines).toEqual(['{"jwt":0,"hmac":0,"held":1} true'])
+})

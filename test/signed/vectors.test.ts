@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { importKey, openJwt, signJwt, thumbprint } from '../../src/signed/jwt.ts'
+import { seededRandom } from '../../src/testing/index.ts'
 import { setUp } from '../issuing/fixture.ts'
 
 // RFC 7515, appendix A.1 and A.3 (the first is RFC 7519's example too, section 3.1); RFC 8037, appendix A.
@@ -19,6 +20,10 @@ const EDDSA =
   'eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg'
 const EDDSA_KEY = { kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }
 const EDDSA_D = 'nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A'
+
+const GOLDEN_ID = '0VfQaMQy003PjpW28gUz'
+const GOLDEN =
+  'v1.eyJpc3MiOiJ0b2tlbndyaWdodCIsImF1ZCI6InRva2Vud3JpZ2h0Iiwic3ViIjoiYnVpbGRlciIsImNsaWVudF9pZCI6ImJ1aWxkZXIiLCJzY29wZSI6ImRvY3M6cmVhZCIsInR3Ijp7ImxldmVsIjoicmVhZF9vbmx5In0sImpvYiI6IsO8In0.0VfQaMQy003PjpW28gUz0tqxpc00tqxq102027-010MBEgepC6ZTeNhsB2e9Rx1IffjAtpf3NCsAGOILfna0'
 
 describe('the vectors of the RFCs', () => {
   it.each([
@@ -48,5 +53,32 @@ describe('the vectors of the RFCs', () => {
     for (const text of [HS256, ES256, EDDSA, `eyJhbGciOiJub25lIn0.${JOE}.`, `eyJhbGciOiJub25lIn0.${JOE}.x`]) {
       expect((await tokens.verify(text)).ok).toBe(false)
     }
+  })
+})
+
+describe('the compact form', () => {
+  it('is as it was: a token of a fixed ring and time', async () => {
+    const keys = [{ id: '2027-01', secret: 'a golden secret, 0123456789 abcdefghijklmnop' }]
+    const { tokens } = setUp({ keys, random: seededRandom('golden') })
+    const { token, id } = await tokens.signer.mint({
+      ...{
+        agent: 'builder',
+        scopes: ['docs:read'],
+        ttl: '15m',
+        format: 'hmac',
+        level: 'read_only',
+        claims: { job: 'ü' },
+      },
+    })
+    expect([token, id]).toEqual([GOLDEN, GOLDEN_ID])
+    const [mark, grant = '', tail = ''] = token.split('.')
+    expect(mark).toBe('v1')
+    expect(Buffer.from(grant, 'base64url').toString()).toBe(
+      '{"iss":"tokenwright","aud":"tokenwright","sub":"builder","client_id":"builder","scope":"docs:read","tw":{"level":"read_only"},"job":"ü"}',
+    )
+    // 1798761600 and 1798762500 in base 36.
+    expect(tail.slice(0, -43)).toBe(`${id}0tqxpc00tqxq102027-01`)
+    // What another signer of the same ring says of it.
+    expect(await setUp({ keys }).tokens.verify(GOLDEN)).toMatchObject({ ok: true })
   })
 })
