@@ -171,8 +171,7 @@ function create(context: RouteContext, roleName: string | undefined, orphan: boo
         backendMax: 0,
         explicitMax: Math.max(explicitMax, Number(found?.['token_explicit_max_ttl'] ?? 0)),
       })
-  // The first second of a lease isn't cut: it counts from the making.
-  const ttlMs = Math.min(granted.ttlMs, asked > 0 && period === 0 ? Math.min(asked, granted.ttlMs) : granted.ttlMs)
+  const { ttlMs } = granted
   const made = tokens.add({
     text: typeof body['id'] === 'string' ? body['id'] : undefined,
     type,
