@@ -41,7 +41,7 @@ export const VERDICTS: { readonly [kind in VaultFailureKind]: Verdict } = {
   not_renewable: 'stop_renewing',
   dead: 'dead',
   refused: 'replace',
-  credentials: 'retry_slowly',
+  credentials: 'retry',
   protocol: 'retry_slowly',
   config: 'retry_slowly',
 }
@@ -133,6 +133,8 @@ export function requestError(
   operation: VaultOperation,
   secrets: readonly string[] = [],
 ): VaultRequestError {
+  // One of ours was judged already, for what it was; a client's was not.
+  if (error instanceof VaultRequestError && error.operation !== 'request') return error
   const facts = factsOf(error)
   const { status, networkCode, retryAfterMs } = facts
   const messages = facts.messages.slice(0, MAX_MESSAGES).map((message) => redacted(message, secrets))

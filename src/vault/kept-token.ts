@@ -37,7 +37,9 @@ export class KeptToken {
   fixed: NonRenewableReason | undefined
   /** The last renewal granted less than was asked for. */
   capped = false
-  /** Renewing doesn't move its end any more. */
+  /** Its end can't be moved: some maximum is reached. */
+  atMaximum = false
+  /** No renewal is tried any more for that. */
   final = false
   usesLeft: number | undefined
   /** Failed renewals in a row. */
@@ -95,22 +97,25 @@ export class KeptToken {
   /** Takes what a renewal granted. */
   extend({ value, from }: Timed<Renewed>, requestedMs: number): GrantTaken {
     const leftMs = this.left(from)
-    const outcome = outcomeOf({
-      leftMs,
-      requestedMs: this.#facts.periodMs ?? requestedMs,
-      grantedMs: value.ttlMs,
-    })
+    const { periodMs } = this.#facts
+    const outcome = outcomeOf({ leftMs, requestedMs: periodMs ?? requestedMs, grantedMs: value.ttlMs })
+    const { capped, extended } = outcome
     this.failures = 0
-    this.capped = outcome.capped
-    if (this.usesLeft !== undefined) this.usesLeft = Math.max(0, this.usesLeft - 1)
+    this.capped = capped
+    this.spend()
     if (!value.renewable) this.fixed ??= 'server'
-    const lease: Lease = { ttlMs: value.ttlMs, from }
+    const { lease: before, fullMs: fullBefore } = this.#standing
+    // Less than a second isn't worth a new end.
+    const lease: Lease | undefined = value.ttlMs > 0 ? { ttlMs: value.ttlMs, from } : before
     // A capped grant is the rest of a life, not a new size of it.
-    const fullMs = outcome.capped ? Math.max(this.#standing.fullMs, value.ttlMs) : value.ttlMs
+    const fullMs = capped ? Math.max(fullBefore, value.ttlMs) : value.ttlMs
+    const maximum = periodMs === undefined && value.warnings.some((text) => text.includes('max_ttl'))
+    // Somebody may raise the maximum: without a login, a few more attempts are worth their requests.
     const worth = value.ttlMs * 0.7 >= leastSpacing(fullMs) && !this.#habits.replaceable
-    this.final = outcome.capped && !outcome.extended && !worth
-    this.#schedule(lease, fullMs, outcome.capped ? value.ttlMs : fullMs)
-    return { ...outcome, ttlMs: value.ttlMs, requestedMs }
+    this.final = capped && (!extended || maximum) && !worth
+    this.atMaximum = capped && (!extended || maximum)
+    this.#schedule(lease, fullMs, capped ? Math.max(value.ttlMs, 1000) : fullMs)
+    return { ...outcome, ttlMs: value.ttlMs > 0 ? value.ttlMs : this.left(from), requestedMs }
   }
 
   /** No more renewals, for this reason. */

@@ -79,7 +79,10 @@ export class KeptLease {
     this.failures = 0
     const fullMs = capped ? Math.max(this.#standing.fullMs, value.ttlMs) : value.ttlMs
     const worth = extended || !capped || value.ttlMs * 0.7 >= leastSpacing(fullMs)
-    this.#standing = this.#timed({ ttlMs: value.ttlMs, from }, fullMs, value.renewable && worth, capped)
+    const { lease = { ttlMs: 0, from } } = this.#standing
+    // Less than a second isn't worth a new end.
+    const next = value.ttlMs > 0 ? { ttlMs: value.ttlMs, from } : lease
+    this.#standing = this.#timed(next, fullMs, value.renewable && worth, capped)
     return { extended, capped }
   }
 

@@ -35,6 +35,7 @@ export interface GrantedToken {
 
 /** What a renewal granted. */
 export interface Renewed {
+  /** From now, ms. 0 = less than a second: servers cut it off. */
   readonly ttlMs: number
   readonly renewable: boolean
   /** What the server warned of, such as a maximum that it applied. */
@@ -146,7 +147,7 @@ export function wrappingTokenOf(body: unknown): string | undefined {
  */
 export function readRenewal(body: unknown): Renewed {
   const auth = fields(fields(body)?.['auth'])
-  const ttlMs = positive(auth?.['lease_duration'])
+  const ttlMs = milliseconds(auth?.['lease_duration'])
   if (auth === undefined || ttlMs === undefined) throw shapeError('renew', 'the answer grants no time')
   return { ttlMs, renewable: auth['renewable'] !== false, warnings: texts(fields(body)?.['warnings']) }
 }
@@ -158,7 +159,7 @@ export function readRenewal(body: unknown): Renewed {
  */
 export function readLeaseRenewal(body: unknown): Renewed {
   const answer = fields(body)
-  const ttlMs = positive(answer?.['lease_duration'])
+  const ttlMs = milliseconds(answer?.['lease_duration'])
   if (answer === undefined || ttlMs === undefined) throw shapeError('renew_lease', 'the answer grants no time')
   return { ttlMs, renewable: answer['renewable'] !== false, warnings: texts(answer['warnings']) }
 }

@@ -165,7 +165,9 @@ export class TokenKeeper {
   async lostInUse(used: string): Promise<boolean> {
     if (this.#kept?.text !== used) return true
     this.#lose('revoked_or_invalid')
-    return this.#parts.settings.login !== undefined && (await this.replace())
+    // Callers in a loop must not become logins in a loop.
+    const wait = this.#kept.standing.replaceAt > this.#parts.calls.moment().mono
+    return this.#parts.settings.login !== undefined && !wait && (await this.replace())
   }
 
   /** Looks the token up now: one use. */
@@ -205,9 +207,7 @@ export class TokenKeeper {
       if (recovered) this.#news.started(kept, true)
       voice.tell('renewed', { at: wall, ttlMs, requestedMs, extended, capped, shortened })
       voice.renewed(ttlMs)
-      if (capped && (!extended || renewed.value.warnings.some((text) => text.includes('max_ttl')))) {
-        this.#news.maximum(kept)
-      }
+      if (kept.atMaximum) this.#news.maximum(kept)
       this.#news.fixed(kept)
       return Object.freeze({ ttlMs, expiresAt: renewed.from.wall + ttlMs, requestedMs, extended, capped, shortened })
     } catch (error) {
@@ -341,7 +341,7 @@ export class TokenKeeper {
     const kept = this.#kept
     if (kept === undefined || kept.standing.ended) return
     const { wall, mono } = this.#parts.calls.moment()
-    kept.set({ ended: true, verifyAt: mono + PROBE_MS, replaceAt: Math.min(kept.standing.replaceAt, mono) })
+    kept.set({ ended: true, verifyAt: mono + PROBE_MS })
     this.#parts.onLost()
     this.#parts.voice.tell('expired', { at: wall, ttlMs: 0, reason })
   }

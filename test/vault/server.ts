@@ -45,7 +45,7 @@ export const ownVaultThere: boolean = there('program bao to start a server of it
 
 /** The server that tests share. */
 export async function sharedVault(): Promise<RealVault> {
-  return given ? { ...GIVEN, kill: async () => {} } : await ownVault()
+  return given ? { ...GIVEN, kill: async () => {} } : await ownVault('root')
 }
 
 /**
@@ -53,7 +53,7 @@ export async function sharedVault(): Promise<RealVault> {
  *
  * @param rootToken - its root token; without one it has the token of its initialisation
  */
-export async function ownVault(rootToken: string | undefined = 'root'): Promise<RealVault> {
+export async function ownVault(rootToken?: string | undefined): Promise<RealVault> {
   const port = await freePort()
   const root = rootToken === undefined ? [] : [`-dev-root-token-id=${rootToken}`]
   const args = ['server', '-dev', ...root, `-dev-listen-address=127.0.0.1:${port}`, '-dev-no-store-token']

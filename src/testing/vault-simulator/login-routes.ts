@@ -85,7 +85,7 @@ function appRole(context: PublicContext, mount: Mount, at: string): SimulatedAns
 }
 
 function userpass(context: PublicContext, mount: Mount, at: string, given: string): SimulatedAnswer {
-  const name = decodeURIComponent(given).toLowerCase()
+  const name = given.toLowerCase()
   const users = shelfOf(mount, 'users')
   const user = users.get(name)
   if (user === undefined || user['password'] !== context.request.body['password']) {

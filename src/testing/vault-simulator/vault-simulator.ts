@@ -208,7 +208,13 @@ export class VaultSimulator {
       parsed = {}
     }
     const object = typeof parsed === 'object' && parsed !== null ? (parsed as { readonly [name: string]: unknown }) : {}
-    return { method, path: pathname.replace(/^\/v1\//, ''), query: searchParams, headers, body: object }
+    return {
+      method,
+      path: decodeURIComponent(pathname.replace(/^\/v1\//, '')),
+      query: searchParams,
+      headers,
+      body: object,
+    }
   }
 }
 
