@@ -41,7 +41,7 @@ export function healthOf({ status, replaceable, lastFailure, failingSinks }: Hea
     worst = part < CRITICAL ? 'unhealthy' : worst === 'healthy' ? 'degraded' : worst
   }
   if (failingSinks > 0) {
-    reasons.push(`${failingSinks} sinks don't have the newest token`)
+    reasons.push(`sinks without the newest token: ${failingSinks}`)
     if (worst === 'healthy') worst = 'degraded'
   }
   return worst === 'healthy' ? HEALTHY : bad(worst, reasons)

@@ -62,6 +62,11 @@ export class KeptToken {
     this.#facts = found.value
     this.#standing = INITIAL
     this.learn(found)
+    // One that was handed over late is renewed soon, but not by a whole fleet at once.
+    const leftMs = found.value.ttlMs
+    const { fullMs } = this.#standing
+    const timing = { leftMs, fullMs, thresholdMs: habits.thresholdMs, chance: habits.chance() }
+    this.set({ renewWhenLeftMs: renewWhenLeft(timing) })
   }
 
   /** The token itself. */
@@ -83,7 +88,10 @@ export class KeptToken {
     this.usesLeft = value.usesLeft
     if (!value.renewable && !value.nonExpiring) this.fixed ??= value.type === 'batch' ? 'batch' : 'token'
     const lease = value.nonExpiring ? undefined : { ttlMs: value.ttlMs, from }
+    const { renewAt } = this.#standing
     this.#schedule(lease, Math.max(value.fullMs, this.#standing.fullMs), value.fullMs)
+    // A failure's delay holds, whatever was looked up meanwhile.
+    this.set({ renewAt })
   }
 
   /** How much a renewal asks for, ms in whole seconds: never less than what is left, unless that is allowed. */
@@ -143,7 +151,6 @@ export class KeptToken {
 
   #schedule(lease: Lease | undefined, fullMs: number, timedMs: number): void {
     const { thresholdMs, warnBelowMs, replaceable, chance } = this.#habits
-    const leftMs = lease?.ttlMs ?? Number.POSITIVE_INFINITY
     const usable = this.usesLeft === undefined || this.usesLeft > 1
     if (!usable && lease !== undefined) this.fixed ??= 'uses'
     const renewable = lease !== undefined && this.fixed === undefined && !this.final
@@ -151,7 +158,7 @@ export class KeptToken {
       lease,
       fullMs,
       renewable,
-      renewWhenLeftMs: renewWhenLeft({ leftMs, fullMs: timedMs, thresholdMs, chance: chance() }),
+      renewWhenLeftMs: renewWhenLeft({ leftMs: timedMs, fullMs: timedMs, thresholdMs, chance: chance() }),
       replaceWhenLeftMs: replaceable ? (renewable ? fullMs * LAST_PART : replaceWhenLeft(fullMs, chance())) : 0,
       warnWhenLeftMs: warnWhenLeft(fullMs, warnBelowMs),
       ended: false,

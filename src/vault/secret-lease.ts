@@ -78,7 +78,8 @@ export class KeptLease {
     this.renewals += 1
     this.failures = 0
     const fullMs = capped ? Math.max(this.#standing.fullMs, value.ttlMs) : value.ttlMs
-    const worth = extended || !capped || value.ttlMs * 0.7 >= leastSpacing(fullMs)
+    const maximum = value.warnings.some((text) => text.includes('max_ttl'))
+    const worth = !capped || (!maximum && (extended || value.ttlMs * 0.7 >= leastSpacing(fullMs)))
     const { lease = { ttlMs: 0, from } } = this.#standing
     // Less than a second isn't worth a new end.
     const next = value.ttlMs > 0 ? { ttlMs: value.ttlMs, from } : lease

@@ -258,6 +258,8 @@ export class TokenKeeper {
       const found = await this.#look(kept.text)
       if (this.#kept !== kept) return
       kept.learn(found)
+      kept.failures = 0
+      this.#lastFailure = undefined
       if (why === 'probe') this.#news.started(kept, true)
     } catch (error) {
       signal.throwIfAborted()
@@ -306,7 +308,12 @@ export class TokenKeeper {
     const { settings, calls, signal } = this.#parts
     const { login } = settings
     if (login === undefined) throw credentialError('there is no login')
-    return await logIn(login, calls, { clock: settings.clock, limitMs: settings.loginTimeoutMs, signal })
+    try {
+      return await logIn(login, calls, { clock: settings.clock, limitMs: settings.loginTimeoutMs, signal })
+    } catch (error) {
+      signal.throwIfAborted()
+      throw requestError(error, 'login')
+    }
   }
 
   /** Takes a token in place of the one before, if any. `late` is absent for the first. */
