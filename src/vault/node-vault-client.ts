@@ -48,7 +48,7 @@ export interface NodeVaultClient extends VaultClient {
   request(options: NodeVaultCall): Promise<unknown>
   /** DELETE of a path under `/v1/`. */
   delete(path: string): Promise<unknown>
-  /** LIST of a path under `/v1/`. */
+  /** The keys below a path under `/v1/`. */
   list(path: string): Promise<unknown>
   /** Its other methods, such as `health` and `unwrap`. */
   readonly [method: string]: unknown
@@ -123,6 +123,8 @@ export async function createVaultClient<Client extends VaultClient = NodeVaultCl
     endpoint,
     // Its own would print bodies, with what is secret in them, under DEBUG.
     debug: () => {},
+    // LIST as `GET ?list=1`: some proxies, and Node's own servers, refuse a method that HTTP doesn't know.
+    noCustomHTTPVerbs: true,
     'request-promise': { defaults: () => request },
   })
   // What isn't given would be taken from the environment.

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, it } from 'vitest'
+import { hasServer } from '../real-servers.ts'
 import { BEHAVIOURS, type Behaviour } from './behaviours.ts'
 import { ownVaultThere, type RealVault, sharedVault, vaultThere } from './server.ts'
 import { ownRealWorld, realWorld, simulatedWorld } from './worlds.ts'
@@ -7,11 +8,15 @@ describe('the simulator, on a fake clock', () => {
   for (const { name, initialRoot = false, run } of BEHAVIOURS) it(name, () => run(simulatedWorld({ initialRoot })))
 })
 
+const databaseThere = vaultThere && (await hasServer('postgres', '127.0.0.1', 5432))
+
 /** Real seconds pass: all behaviours live at the same time, the longest for 31 s. */
 const LIMIT = 90_000
 
 describe.runIf(vaultThere)('OpenBao, in real time', () => {
-  const chosen = BEHAVIOURS.filter(({ own }) => own !== true || ownVaultThere)
+  const chosen = BEHAVIOURS.filter(
+    ({ own, postgres }) => (own !== true || ownVaultThere) && (postgres !== true || databaseThere),
+  )
   const runs = new Map<Behaviour, Promise<void>>()
   let server: RealVault
   beforeAll(async () => {

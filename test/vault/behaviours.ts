@@ -20,6 +20,8 @@ export interface Behaviour {
   readonly name: string
   /** Whether it seals, kills or otherwise disturbs the server. */
   readonly own?: true
+  /** Whether a real server needs a PostgreSQL, at 127.0.0.1:5432, to make secrets in. */
+  readonly postgres?: true
   /** Whether the server's root token must be the one of its initialisation. */
   readonly initialRoot?: true
   run(world: World): Promise<void>
@@ -657,6 +659,46 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       expect(await second.ended).toBe('released')
       expect(sentTo(sent, 'sys/leases/renew')).toBe(0)
       await manager.stop()
+    },
+  },
+  {
+    name: '44: the lease of a secret of a database is kept alive, up to its maximum',
+    postgres: true,
+    async run(world) {
+      const mount = `database-${world.unique}`
+      await world.raw('POST', `sys/mounts/${mount}`, { body: { type: 'database' } })
+      const connection = {
+        plugin_name: 'postgresql-database-plugin',
+        allowed_roles: '*',
+        connection_url: 'postgresql://postgres@127.0.0.1:5432/test?sslmode=disable',
+        username: 'postgres',
+        password: 'any',
+      }
+      expect((await world.raw('POST', `${mount}/config/pg`, { body: connection })).status).toBe(204)
+      const statement = `CREATE ROLE "{{name}}" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';`
+      const role = { db_name: 'pg', creation_statements: [statement], default_ttl: '5s', max_ttl: '14s' }
+      await world.raw('POST', `${mount}/roles/r`, { body: role })
+      const policy = `db-${world.unique}`
+      const body = { policy: `path "${mount}/creds/r" { capabilities = ["read"] }` }
+      await world.raw('PUT', `sys/policies/acl/${policy}`, { body })
+      const { token } = await world.token({ ttl: '1h', policies: ['default', policy] })
+      const { manager, vault, sent, told } = await manage(world, token)
+      await manager.start()
+      const secret = (await vault.read(`${mount}/creds/r`)) as { lease_id: string; lease_duration: number }
+      expect(secret).toMatchObject({ lease_duration: 5, renewable: true })
+      const lease = manager.lease(secret)
+      await world.pass(6500)
+      // Without renewals it would be over.
+      const looked = await world.raw('PUT', 'sys/leases/lookup', { body: { lease_id: secret.lease_id } })
+      expect(looked.body.data.renewable).toBe(true)
+      await world.pass(7000)
+      expect(await lease.ended).toBe('not_renewable')
+      const renewed = told.filter(({ name }) => name === 'leaseRenewed')
+      expect(renewed.length).toBeGreaterThanOrEqual(2)
+      expect(renewed.at(-1)?.payload.capped).toBe(true)
+      expect(sentTo(sent, 'sys/leases/renew')).toBe(renewed.length)
+      // Ends the user in the database too.
+      await manager.stop({ revoke: true })
     },
   },
   {

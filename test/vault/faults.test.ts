@@ -347,7 +347,7 @@ describe('logins', () => {
     const { manager, all } = await manage(undefined, { login: kubernetesLogin({ role: 'app', jwtFile }) })
     await manager.start()
     // The old one is over by now: only a new one can be taken.
-    await clock.advance('43s')
+    await clock.advance('48s')
     await until(() => all('reauthFailed').length > 0)
     expect(all('reauthFailed')[0]).toMatchObject({ kind: 'credentials', method: 'kubernetes' })
     writeFileSync(jwtFile, jwt(now + 3600))
@@ -414,7 +414,7 @@ describe('sinks', () => {
     expect(got).toEqual([vault.token])
     expect(readFileSync(file, 'utf8')).toBe(vault.token)
     broken = true
-    await clock.advance('44s')
+    await clock.advance('48s')
     await until(() => all('sinkFailed').length > 0)
     expect(all('sinkFailed')[0]).toMatchObject({ sink: 0, code: 'ENOSPC', failures: 1 })
     expect(manager.health()).toMatchObject({ status: 'degraded', reasons: [expect.stringMatching(/^sinks without/)] })

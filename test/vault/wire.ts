@@ -317,7 +317,8 @@ export const EXCHANGES: readonly Exchange[] = [
       const role = { allow_any_name: true, generate_lease: true, ttl: '60s', key_type: 'ec', key_bits: 256 }
       await world.raw('POST', `${mount}/roles/r`, { body: role })
       const made = await world.raw('POST', `${mount}/issue/r`, { body: { common_name: 'a.b' } })
-      expect(made.body).toMatchObject({ renewable: false, lease_duration: 60 })
+      expect(made.body.renewable).toBe(false)
+      expect([59, 60]).toContain(made.body.lease_duration)
       expect(made.body.lease_id.startsWith(`${mount}/issue/r/`)).toBe(true)
       const body = { lease_id: made.body.lease_id, increment: 20 }
       await refused(world, 400, ['lease is not renewable'], 'PUT', 'sys/leases/renew', { body })

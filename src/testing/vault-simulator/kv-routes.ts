@@ -32,7 +32,7 @@ export function kvRoutes({ request, now }: RouteContext, mount: Mount, rest: str
     }
   }
   if (kind === 'metadata') {
-    if (method === 'LIST' || query.get('list') === 'true') {
+    if (method === 'LIST') {
       const prefix = name === '' ? '' : `${name}/`
       const below = [...secrets.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length))
       const keys = new Set(below.map((key) => (key.includes('/') ? key.slice(0, key.indexOf('/') + 1) : key)))
