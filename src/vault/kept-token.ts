@@ -146,7 +146,7 @@ export class KeptToken {
   /** What is left of it, ms; Infinity where it has no end. */
   left(now: Moment): number {
     const { lease } = this.#standing
-    return lease === undefined ? Number.POSITIVE_INFINITY : Math.max(0, leftOf(lease, now))
+    return lease === undefined ? Number.POSITIVE_INFINITY : Math.max(0, Math.floor(leftOf(lease, now)))
   }
 
   #schedule(lease: Lease | undefined, fullMs: number, timedMs: number): void {

@@ -25,7 +25,7 @@ export function leftOf(lease: Lease, now: Moment): number {
 
 /** The wall time at which a lease ends as far as is known, epoch ms. */
 export function endOf(lease: Lease, now: Moment): number {
-  return now.wall + leftOf(lease, now)
+  return Math.round(now.wall + leftOf(lease, now))
 }
 
 const LEAST_DOUBT = 1000

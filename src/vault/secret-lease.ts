@@ -61,7 +61,7 @@ export class KeptLease {
   /** What is left, ms. */
   left(now: Moment): number {
     const { lease } = this.#standing
-    return lease === undefined ? 0 : Math.max(0, leftOf(lease, now))
+    return lease === undefined ? 0 : Math.max(0, Math.floor(leftOf(lease, now)))
   }
 
   /** What a renewal asks for: never less than what is left, ms in whole seconds. */

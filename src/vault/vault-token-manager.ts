@@ -147,7 +147,7 @@ export class VaultTokenManager {
     const counters = this.#counters
     const alive = left !== null && left > 0
     const due = (whenLeftMs: number, at: number): number =>
-      now.wall + Math.max(0, (left ?? 0) - whenLeftMs, at - now.mono)
+      Math.ceil(now.wall + Math.max(0, (left ?? 0) - whenLeftMs, at - now.mono))
     return Object.freeze({
       running: this.#run !== undefined,
       state: this.#state(left),

@@ -285,6 +285,17 @@ export const EXCHANGES: readonly Exchange[] = [
     },
   },
   {
+    name: 'cubbyholes',
+    async run(world) {
+      const { token } = await world.token({ ttl: '1h' })
+      await refused(world, 404, [], 'GET', 'cubbyhole/a', { token })
+      expect((await world.raw('POST', 'cubbyhole/a', { token, body: { x: 1 } })).status).toBe(204)
+      expect((await world.raw('GET', 'cubbyhole/a', { token })).body.data).toEqual({ x: 1 })
+      await refused(world, 404, [], 'GET', 'cubbyhole/a')
+      expect((await world.raw('DELETE', 'cubbyhole/a', { token })).status).toBe(204)
+    },
+  },
+  {
     name: 'response wrapping',
     async run(world) {
       const wrap = () =>

@@ -11,6 +11,7 @@ const DEFAULT_RULES: readonly Rule[] = [
   { path: 'auth/token/revoke-self', capabilities: ['update'] },
   { path: 'sys/leases/renew', capabilities: ['update'] },
   { path: 'sys/leases/lookup', capabilities: ['update'] },
+  { path: 'cubbyhole/*', capabilities: ['create', 'read', 'update', 'delete', 'list'] },
   { path: 'sys/wrapping/wrap', capabilities: ['update'] },
   { path: 'sys/wrapping/lookup', capabilities: ['update'] },
   { path: 'sys/wrapping/unwrap', capabilities: ['update'] },

@@ -7,6 +7,7 @@ import {
   type SimulatedAnswer,
   type SimulatedRequest,
 } from './answer.ts'
+import { Cubbyholes } from './cubbyhole.ts'
 import { randomId, randomText } from './identifiers.ts'
 import { kvRoutes } from './kv-routes.ts'
 import { SimulatedLeases } from './leases.ts'
@@ -40,6 +41,7 @@ export class SimulatedServer {
   readonly #now: () => number
   readonly #namespaces = new Namespaces()
   readonly #quotas = new Quotas()
+  readonly #cubbyholes = new Cubbyholes()
   readonly #wrapped = new Map<string, Wrapped>()
   readonly #cluster = { cluster_name: `vault-cluster-${randomText(8)}`, cluster_id: randomId() }
 
@@ -122,6 +124,7 @@ export class SimulatedServer {
   #authorized(context: RouteContext, target: ReturnType<typeof mountOf>): SimulatedAnswer {
     const { path } = context.request
     if (path.startsWith('auth/token/')) return tokenRoutes(context, path.slice('auth/token/'.length))
+    if (path.startsWith('cubbyhole/')) return this.#cubbyholes.routes(context, path.slice('cubbyhole/'.length))
     if (path.startsWith('sys/')) return this.#system(context, path.slice('sys/'.length))
     if (target === undefined) throw new Refusal(404, [`no handler for route "${path}". route entry not found.`])
     const { mount, at, rest } = target
