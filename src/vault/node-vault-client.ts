@@ -138,13 +138,14 @@ export async function createVaultClient<Client extends VaultClient = NodeVaultCl
 /** The body of a good answer, as node-vault gives it; an error without anything secret for any other. */
 function answerOf(response: NodeVaultResponse | undefined): unknown {
   if (response === undefined) throw new VaultRequestError({ operation: 'request', kind: 'network' })
-  const { statusCode: status, body, headers, request } = response
+  const { statusCode: status, body, headers, request, secrets } = response
   if ((status >= 200 && status < 300) || request.path.endsWith('/v1/sys/health')) return body
   const facts = { status, messages: messagesOf(body), retryAfterMs: retryAfterOf(headers) }
-  const messages = facts.messages.slice(0, 3).map((message) => redacted(message, []))
+  const messages = facts.messages.slice(0, 3).map((message) => redacted(message, secrets))
+  const shown = facts.messages.length > 0 ? { ...(body as object), errors: messages } : body
   throw new VaultRequestError(
     { operation: 'request', kind: kindOf(facts, 'request'), status, retryAfterMs: facts.retryAfterMs, messages },
-    { statusCode: status, body, headers },
+    { statusCode: status, body: shown, headers },
   )
 }
 

@@ -121,6 +121,8 @@ export interface NodeVaultResponse {
   readonly body: unknown
   readonly headers: { readonly [name: string]: string }
   readonly request: { readonly path: string }
+  /** Texts of the request that no error may show. */
+  readonly secrets: readonly string[]
 }
 
 const MAX_REDIRECTS = 3
@@ -165,7 +167,11 @@ export class Transport {
       const answer = await send({ method: options.method, url, headers, body, signal }, maxBytes)
       const { location } = answer.headers
       if (answer.status < 300 || answer.status > 399 || location === undefined) {
-        return { statusCode: answer.status, body: parsed(answer), headers: answer.headers, request: { path } }
+        const { status: statusCode, headers: got } = answer
+        // A part of a path that looks like a token may be one, put in the wrong place.
+        const odd = path.split('/').filter((part) => /^[A-Za-z0-9]{20,}$/.test(part))
+        const secrets = [...textsIn(options.json), headers['X-Vault-Token'] ?? '', ...odd]
+        return { statusCode, body: parsed(answer), headers: got, request: { path }, secrets }
       }
       const target = new URL(location, url)
       if (target.origin !== url.origin || followed === MAX_REDIRECTS) {
@@ -183,4 +189,16 @@ function parsed({ text }: HttpAnswer): unknown {
   } catch {
     return text
   }
+}
+
+const MOST_TEXTS = 100
+
+/** The texts in a body, three levels deep. */
+function textsIn(value: unknown, depth = 0): string[] {
+  if (typeof value === 'string') return [value]
+  if (typeof value !== 'object' || value === null || depth > 2) return []
+  return Object.values(value)
+    .slice(0, MOST_TEXTS)
+    .flatMap((each) => textsIn(each, depth + 1))
+    .slice(0, MOST_TEXTS)
 }
