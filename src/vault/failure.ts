@@ -163,3 +163,16 @@ export function redacted(message: string, secrets: readonly string[]): string {
   text = text.replaceAll(/\b(?:hv[sbr]|[sbr])\.[A-Za-z0-9_.-]{20,}/g, '[secret]').replaceAll(/\s+/g, ' ')
   return text.trim().slice(0, MAX_MESSAGE)
 }
+
+/** Whether a 403 is a policy's: then the server knows the token. Unknown ones are refused in other words. */
+export function isPolicyDenial({ kind, messages }: VaultRequestError): boolean {
+  return kind === 'auth' && messages.some((message) => message.startsWith('1 error occurred'))
+}
+
+/** A first look-up's refusal, with what may be behind it. */
+export function explained(error: VaultRequestError): VaultRequestError {
+  if (!isPolicyDenial(error)) return error
+  const { operation, kind, status, messages } = error
+  const why = 'its policies forbid to look it up, or it was a wrapping token, which is used up now'
+  return new VaultRequestError({ operation, kind, status, messages: [...messages, why] })
+}

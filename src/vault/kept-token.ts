@@ -111,6 +111,8 @@ export class KeptToken {
     this.failures = 0
     this.capped = capped
     this.spend()
+    // Somebody mended the policy.
+    if (this.fixed === 'policy') this.fixed = undefined
     if (!value.renewable) this.fixed ??= 'server'
     const { lease: before, fullMs: fullBefore } = this.#standing
     // Less than a second isn't worth a new end.
@@ -129,6 +131,7 @@ export class KeptToken {
   /** No more renewals, for this reason. */
   fix(reason: NonRenewableReason): void {
     this.fixed ??= reason
+    this.failures = 0
     const { lease, fullMs } = this.#standing
     this.#schedule(lease, fullMs, fullMs)
   }

@@ -20,4 +20,6 @@ export interface RenewalResult {
 export interface RenewalRequest {
   readonly incrementMs?: number | undefined
   readonly allowShorten?: boolean | undefined
+  /** Somebody asked for it now. */
+  readonly forced?: boolean | undefined
 }

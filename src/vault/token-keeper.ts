@@ -1,7 +1,7 @@
 import type { Counters } from './counters.ts'
 import { type VaultFailureKind, VaultRequestError } from './errors.ts'
 import type { VaultExpiredEvent } from './events.ts'
-import { requestError, VERDICTS } from './failure.ts'
+import { explained, isPolicyDenial, requestError, VERDICTS } from './failure.ts'
 import { KeptToken } from './kept-token.ts'
 import { endOf } from './lease-time.ts'
 import { credentialError, logIn } from './login.ts'
@@ -80,8 +80,9 @@ export class TokenKeeper {
     const { token } = client
     if (typeof token === 'string' && token !== '') {
       const found = await this.#look(token).catch((error: unknown) => {
-        if (login !== undefined && error instanceof VaultRequestError && error.kind === 'auth') return undefined
-        throw error
+        if (!(error instanceof VaultRequestError) || error.kind !== 'auth') throw error
+        if (login !== undefined) return undefined
+        throw explained(error)
       })
       if (found !== undefined) {
         await this.#take(token, found, false)
@@ -94,10 +95,10 @@ export class TokenKeeper {
   }
 
   /** Notes a failed first look-up or login, and puts the next off. */
-  entryFailed(error: VaultRequestError): void {
+  entryFailed(error: VaultRequestError, delayMs?: number): void {
     this.#entryFailures += 1
     this.#lastFailure = error.kind
-    const retryInMs = this.#delay(this.#entryFailures, error, 0)
+    const retryInMs = delayMs ?? this.#delay(this.#entryFailures, error, 0)
     this.#enterAt = this.#parts.calls.moment().mono + retryInMs
     const entering = error.operation === 'login' || error.operation === 'unwrap'
     if (entering) this.#news.loginFailed(error, undefined, this.#entryFailures, retryInMs)
@@ -131,6 +132,7 @@ export class TokenKeeper {
   /** Renews the token now. Those who ask for the same meanwhile get the same answer. */
   renew(request: RenewalRequest): Promise<RenewalResult> {
     const key = `${request.incrementMs ?? ''} ${request.allowShorten ?? ''}`
+    if (request.forced !== true && this.#renewing !== undefined) return this.#renewing.result
     const under = this.#renewing
     if (under?.key === key) return under.result
     const next = (): Promise<RenewalResult> => this.#renew(request)
@@ -152,9 +154,14 @@ export class TokenKeeper {
     return this.#replacing
   }
 
-  /** Whether the token is alive, after a 403: by one look-up, which all who ask meanwhile share. */
-  confirm(): Promise<Confirmed> {
-    if (this.#parts.calls.moment().mono < this.#confirmedAt + CONFIRMED_FOR_MS) return Promise.resolve('alive')
+  /**
+   * Whether the token is alive, after a 403: by one look-up, which all who ask meanwhile share.
+   *
+   * @param fresh - whether an answer of a moment ago won't do
+   */
+  confirm(fresh = false): Promise<Confirmed> {
+    const recent = this.#parts.calls.moment().mono < this.#confirmedAt + CONFIRMED_FOR_MS
+    if (recent && !fresh) return Promise.resolve('alive')
     this.#confirming ??= this.#confirm().finally(() => {
       this.#confirming = undefined
     })
@@ -187,12 +194,14 @@ export class TokenKeeper {
     throw new VaultRequestError({ operation: 'lookup', kind: 'auth', messages })
   }
 
-  async #renew({ incrementMs, allowShorten }: RenewalRequest): Promise<RenewalResult> {
+  async #renew({ incrementMs, allowShorten, forced = false }: RenewalRequest): Promise<RenewalResult> {
     const { calls, counters, voice, signal } = this.#parts
     const kept = this.#kept
     if (kept === undefined) throw credentialError('there is no token yet', 'renew')
     if (kept.standing.lease === undefined) return this.#skipped(kept, 'non_expiring')
-    if (kept.fixed !== undefined) return this.#skipped(kept, 'non_renewable')
+    // Somebody may have mended the policy, and asks to see.
+    const refused = kept.fixed !== undefined && !(forced && kept.fixed === 'policy')
+    if (refused) return this.#skipped(kept, 'non_renewable')
     const requestedMs = kept.wanted(calls.moment(), incrementMs, allowShorten)
     try {
       const renewed = await calls.renew(kept.text, requestedMs / 1000, signal)
@@ -219,10 +228,11 @@ export class TokenKeeper {
   }
 
   async #renewalFailed(kept: KeptToken, error: VaultRequestError): Promise<void> {
-    kept.spend()
+    const { status } = error
+    if (status !== undefined && status < 500 && status !== 429) kept.spend()
     const verdict = VERDICTS[error.kind]
     if (verdict === 'stop_renewing') return this.#fix(kept, 'server')
-    const confirmed = verdict === 'confirm' ? await this.confirm() : undefined
+    const confirmed = verdict === 'confirm' ? await this.confirm(true) : undefined
     this.#parts.signal.throwIfAborted()
     if (this.#kept !== kept) return
     if (confirmed === 'alive') return this.#fix(kept, 'policy')
@@ -248,7 +258,10 @@ export class TokenKeeper {
       return 'alive'
     } catch (error) {
       this.#parts.signal.throwIfAborted()
-      return requestError(error, 'lookup').kind === 'auth' ? 'dead' : 'unknown'
+      const failure = requestError(error, 'lookup')
+      // Its policies don't even allow to look at it: then it is known.
+      if (isPolicyDenial(failure)) return 'alive'
+      return failure.kind === 'auth' ? 'dead' : 'unknown'
     }
   }
 
@@ -268,7 +281,7 @@ export class TokenKeeper {
       counters.failed(failure.kind)
       const delayMs = why === 'probe' ? PROBE_MS * (1 + settings.random.float() / 10) : this.#delay(1, failure, 0)
       kept.set({ verifyAt: calls.moment().mono + delayMs })
-      if (why === 'verify' && failure.kind === 'auth') this.#lose('revoked_or_invalid')
+      if (why === 'verify' && failure.kind === 'auth' && !isPolicyDenial(failure)) this.#lose('revoked_or_invalid')
     }
   }
 
@@ -326,6 +339,7 @@ export class TokenKeeper {
       chance: () => settings.random.float(),
     })
     this.#kept = kept
+    this.#confirmedAt = Number.NEGATIVE_INFINITY
     this.#entered()
     counters.lastCheckAt = calls.moment().wall
     if (ours) {

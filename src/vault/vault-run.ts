@@ -89,7 +89,7 @@ export class VaultRun {
           const { kind, retryAfterMs } = error as VaultRequestError
           return retryDelay({ failures, kind, retryAfterMs, leftMs: 0, chance: random.float() })
         },
-        onRetry: ({ error }) => this.keeper.entryFailed(error as VaultRequestError),
+        onRetry: ({ error, delayMs }) => this.keeper.entryFailed(error as VaultRequestError, delayMs),
       },
     )
   }

@@ -228,7 +228,7 @@ export class VaultTokenManager {
       const guarded = !(allowShorten ?? this.#settings.allowShorten) && kept.facts.periodMs === undefined
       if (guarded && lease !== undefined && incrementMs + 1000 < left) throw new VaultShorteningError(left, incrementMs)
     }
-    const result = run.keeper.renew({ incrementMs, allowShorten })
+    const result = run.keeper.renew({ incrementMs, allowShorten, forced: true })
     result.then(
       () => this.#rearm(run),
       () => this.#rearm(run),

@@ -522,3 +522,85 @@ describe('warnings', () => {
     await manager.stop()
   })
 })
+
+describe('what a 403 means', () => {
+  const setPolicy = (simulator: ReturnType<typeof bench>['simulator'], paths: readonly string[]) =>
+    simulator.call('PUT', 'sys/policies/acl/some', {
+      policy: paths.map((path) => `path "${path}" { capabilities = ["read", "update"] }`).join(' '),
+    })
+
+  it('a token that may not even look at itself is known: no login for each refusal, and none lost', async () => {
+    const { manage, appRole, clock, simulator } = bench()
+    await setPolicy(simulator, ['secret/data/mine'])
+    const ids = await appRole({ token_ttl: '1h', token_policies: ['some'], token_no_default_policy: true })
+    const { manager, vault, all } = await manage(undefined, { login: appRoleLogin(ids) })
+    await manager.start()
+    for (let i = 0; i < 10; i++) {
+      await expect(manager.withToken(() => vault.read('secret/data/other'))).rejects.toMatchObject({ status: 403 })
+      await clock.advance('5s')
+    }
+    expect(simulator.count('auth/approle/login')).toBe(1)
+    await clock.advance('50m')
+    // Its renewal is refused too: a new one, in time.
+    expect(all('nonRenewable')).toMatchObject([{ reason: 'policy' }])
+    expect(all('expired')).toEqual([])
+    expect(all('reauthenticated')).toMatchObject([{ late: false }])
+    await manager.stop()
+  })
+
+  it('a token revoked a moment after it was looked up isn’t taken for one without the policy', async () => {
+    const { manage, token, clock, simulator } = bench()
+    const given = await token()
+    const { manager, vault, all } = await manage(given)
+    await manager.start()
+    await expect(manager.withToken(() => vault.read('secret/data/other'))).rejects.toMatchObject({ status: 403 })
+    await simulator.call('POST', 'auth/token/revoke', { token: given })
+    await expect(manager.forceRenewal()).rejects.toMatchObject({ kind: 'auth' })
+    expect(all('nonRenewable')).toEqual([])
+    expect(all('expired')).toMatchObject([{ reason: 'revoked_or_invalid' }])
+    await manager.stop()
+    expect(clock.pending()).toBe(0)
+  })
+
+  it('once the policy is mended, a renewal that is asked for takes it up again', async () => {
+    const { manage, token, clock, simulator } = bench()
+    await setPolicy(simulator, [LOOKUP])
+    const { manager, all } = await manage(await token({ policies: ['some'], no_default_policy: true }))
+    await manager.start()
+    await clock.advance('45m')
+    expect(all('nonRenewable')).toMatchObject([{ reason: 'policy' }])
+    await setPolicy(simulator, [LOOKUP, RENEW])
+    expect(await manager.forceRenewal()).toMatchObject({ extended: true })
+    await clock.advance('10h')
+    expect(manager.status()).toMatchObject({ state: 'running', renewable: true })
+    await manager.stop()
+  })
+
+  it('a wrapping token, given as the token, is told by its refusal', async () => {
+    const { manage, client, simulator } = bench()
+    const root = await client(simulator.rootToken)
+    const headers = { 'X-Vault-Wrap-TTL': '60s' }
+    const wrapped = (await root.write('auth/token/create', { ttl: '1h' }, { headers })) as {
+      wrap_info: { token: string }
+    }
+    const { manager } = await manage(wrapped.wrap_info.token)
+    await expect(manager.start()).rejects.toMatchObject({
+      kind: 'auth',
+      messages: [expect.anything(), expect.stringContaining('wrapping token')],
+    })
+  })
+})
+
+it('failures of the network cost no uses', async () => {
+  const { manage, token, clock, simulator } = bench()
+  const { manager } = await manage(await token({ ttl: '1h', num_uses: 5 }))
+  await manager.start()
+  simulator.setDown(true)
+  await clock.advance('50m')
+  expect(manager.status().failureCount).toBeGreaterThan(5)
+  expect(manager.status().usesLeft).toBe(4)
+  simulator.setDown(false)
+  await clock.advance('5m')
+  expect(manager.status()).toMatchObject({ state: 'running', usesLeft: 3 })
+  await manager.stop()
+})
