@@ -7,7 +7,7 @@ import type { ManagerSettings } from './manager-options.ts'
 import { retryDelay } from './schedule.ts'
 import { KeptLease, type SecretLease, type SecretLeaseStatus } from './secret-lease.ts'
 import { stepOf } from './standing.ts'
-import type { Confirmed } from './token-keeper.ts'
+import type { Confirmed } from './token-check.ts'
 import type { VaultCalls } from './vault-calls.ts'
 import type { Voice } from './voice.ts'
 

@@ -6,14 +6,7 @@ import { Secret } from '../kernel/secret.ts'
 import { VaultRequestError } from './errors.ts'
 import { kindOf, messagesOf, redacted, retryAfterOf } from './failure.ts'
 import { isToken } from './token-facts.ts'
-import {
-  type NodeVaultRequest,
-  type NodeVaultResponse,
-  sendByFetch,
-  sendByHttp,
-  Transport,
-  type VaultTls,
-} from './transport.ts'
+import type { NodeVaultRequest, NodeVaultResponse, VaultTls } from './transport.ts'
 import { checkClient, OWN_TOKEN, type VaultClient } from './vault-client.ts'
 
 /** How {@link createVaultClient} makes a client. */
@@ -114,6 +107,8 @@ export async function createVaultClient<Client extends VaultClient = NodeVaultCl
     throw new InvalidInputError('namespace', 'is not the path of a namespace', "write 'team/billing'")
   }
   const timeoutMs = parseDuration('timeout', options.timeout ?? '10s', { min: 1, max: 600_000 })
+  // Node's HTTP client, and node-vault, load with the first client.
+  const { sendByFetch, sendByHttp, Transport } = await import('./transport.ts')
   const send = options.fetch === undefined ? sendByHttp(options.tls ?? {}) : sendByFetch(options.fetch)
   const transport = new Transport({ send, clock, timeoutMs, maxBytes: maxResponseBytes })
   const make = await loadNodeVault(() => import('node-vault'))

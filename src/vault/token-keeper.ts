@@ -9,6 +9,7 @@ import type { ManagerSettings } from './manager-options.ts'
 import type { RenewalRequest, RenewalResult } from './renewal-result.ts'
 import { retryDelay } from './schedule.ts'
 import { stepOf } from './standing.ts'
+import { type Confirmed, TokenCheck } from './token-check.ts'
 import type { GrantedToken, TokenFacts } from './token-facts.ts'
 import { TokenNews } from './token-news.ts'
 import type { Timed, VaultCalls } from './vault-calls.ts'
@@ -28,11 +29,6 @@ export interface KeeperParts {
   readonly onLost: () => void
 }
 
-/** What a look-up after a 403 found. */
-export type Confirmed = 'alive' | 'dead' | 'unknown'
-
-/** How long after a look-up that found the token alive another 403 needs none, ms. */
-const CONFIRMED_FOR_MS = 1000
 /** How often a lost token that nothing replaces is looked up, ms. */
 const PROBE_MS = 5 * 60_000
 /** Steps in a row; more are a mistake, which must not become a hot loop. */
@@ -42,11 +38,10 @@ const MOST_STEPS = 10
 export class TokenKeeper {
   readonly #parts: KeeperParts
   readonly #news: TokenNews
+  readonly #check: TokenCheck
   #kept: KeptToken | undefined
   #renewing: { readonly key: string; readonly result: Promise<RenewalResult> } | undefined
   #replacing: Promise<boolean> | undefined
-  #confirming: Promise<Confirmed> | undefined
-  #confirmedAt = Number.NEGATIVE_INFINITY
   /** Failed logins and first look-ups in a row. */
   #entryFailures = 0
   /** The monotonic time of the next first look-up. */
@@ -57,6 +52,7 @@ export class TokenKeeper {
   constructor(parts: KeeperParts) {
     this.#parts = parts
     this.#news = new TokenNews(parts.settings, parts.calls, parts.counters, parts.voice)
+    this.#check = new TokenCheck(parts.calls, parts.counters, parts.signal)
   }
 
   /** The token that it keeps; absent before the first answer. */
@@ -79,7 +75,7 @@ export class TokenKeeper {
     const { client, login } = this.#parts.settings
     const { token } = client
     if (typeof token === 'string' && token !== '') {
-      const found = await this.#look(token).catch((error: unknown) => {
+      const found = await this.#check.look(token).catch((error: unknown) => {
         if (!(error instanceof VaultRequestError) || error.kind !== 'auth') throw error
         if (login !== undefined) return undefined
         throw explained(error)
@@ -154,18 +150,9 @@ export class TokenKeeper {
     return this.#replacing
   }
 
-  /**
-   * Whether the token is alive, after a 403: by one look-up, which all who ask meanwhile share.
-   *
-   * @param fresh - whether an answer of a moment ago won't do
-   */
-  confirm(fresh = false): Promise<Confirmed> {
-    const recent = this.#parts.calls.moment().mono < this.#confirmedAt + CONFIRMED_FOR_MS
-    if (recent && !fresh) return Promise.resolve('alive')
-    this.#confirming ??= this.#confirm().finally(() => {
-      this.#confirming = undefined
-    })
-    return this.#confirming
+  /** Whether the token is alive, after a 403; `fresh`: an answer of a moment ago won't do. */
+  async confirm(fresh = false): Promise<Confirmed> {
+    return this.#kept === undefined ? 'unknown' : await this.#check.confirm(this.#kept, fresh)
   }
 
   /** A token that turned out to be dead while it was used. Answers whether there is another now. */
@@ -181,17 +168,9 @@ export class TokenKeeper {
   async lookup(signal: AbortSignal): Promise<TokenFacts> {
     const kept = this.#kept
     if (kept === undefined) throw credentialError('there is no token yet', 'lookup')
-    const found = await this.#look(kept.text, signal)
+    const found = await this.#check.look(kept.text, signal)
     if (this.#kept === kept) kept.learn(found)
     return found.value
-  }
-
-  async #look(token: string, signal = this.#parts.signal): Promise<Timed<TokenFacts>> {
-    const found = await this.#parts.calls.lookup(token, signal)
-    this.#parts.counters.lastCheckAt = this.#parts.calls.moment().wall
-    if (found.value.usesLeft !== 0) return found
-    const messages = ['that was the last use of the token']
-    throw new VaultRequestError({ operation: 'lookup', kind: 'auth', messages })
   }
 
   async #renew({ incrementMs, allowShorten, forced = false }: RenewalRequest): Promise<RenewalResult> {
@@ -248,27 +227,10 @@ export class TokenKeeper {
     }
   }
 
-  async #confirm(): Promise<Confirmed> {
-    const kept = this.#kept
-    if (kept === undefined) return 'unknown'
-    try {
-      const found = await this.#look(kept.text)
-      if (this.#kept === kept) kept.learn(found)
-      this.#confirmedAt = this.#parts.calls.moment().mono
-      return 'alive'
-    } catch (error) {
-      this.#parts.signal.throwIfAborted()
-      const failure = requestError(error, 'lookup')
-      // Its policies don't even allow to look at it: then it is known.
-      if (isPolicyDenial(failure)) return 'alive'
-      return failure.kind === 'auth' ? 'dead' : 'unknown'
-    }
-  }
-
   async #lookAgain(kept: KeptToken, why: 'verify' | 'probe'): Promise<void> {
     const { calls, counters, settings, signal } = this.#parts
     try {
-      const found = await this.#look(kept.text)
+      const found = await this.#check.look(kept.text)
       if (this.#kept !== kept) return
       kept.learn(found)
       kept.failures = 0
@@ -339,7 +301,6 @@ export class TokenKeeper {
       chance: () => settings.random.float(),
     })
     this.#kept = kept
-    this.#confirmedAt = Number.NEGATIVE_INFINITY
     this.#entered()
     counters.lastCheckAt = calls.moment().wall
     if (ours) {
