@@ -132,8 +132,9 @@ export class KeptToken {
   fix(reason: NonRenewableReason): void {
     this.fixed ??= reason
     this.failures = 0
-    const { lease, fullMs } = this.#standing
+    const { lease, fullMs, warnWhenLeftMs, ended } = this.#standing
     this.#schedule(lease, fullMs, fullMs)
+    this.set({ warnWhenLeftMs, ended })
   }
 
   /** Changes what is due when. */
@@ -157,13 +158,17 @@ export class KeptToken {
     const usable = this.usesLeft === undefined || this.usesLeft > 1
     if (!usable && lease !== undefined) this.fixed ??= 'uses'
     const renewable = lease !== undefined && this.fixed === undefined && !this.final
+    // Who was warned is warned again only after there was more than that.
+    const warnAt = warnWhenLeft(fullMs, warnBelowMs)
+    const warned = this.#standing.lease !== undefined && this.#standing.warnWhenLeftMs === 0
+    const stillLow = warned && lease !== undefined && lease.ttlMs <= warnAt
     this.#standing = {
       lease,
       fullMs,
       renewable,
       renewWhenLeftMs: renewWhenLeft({ leftMs: timedMs, fullMs: timedMs, thresholdMs, chance: chance() }),
       replaceWhenLeftMs: replaceable ? (renewable ? fullMs * LAST_PART : replaceWhenLeft(fullMs, chance())) : 0,
-      warnWhenLeftMs: warnWhenLeft(fullMs, warnBelowMs),
+      warnWhenLeftMs: stillLow ? 0 : warnAt,
       ended: false,
       renewAt: Number.NEGATIVE_INFINITY,
       replaceAt: this.#standing.replaceAt,

@@ -506,6 +506,19 @@ describe('warnings', () => {
     await manager.stop()
   })
 
+  it('expiringSoon: looking the token up doesn’t arm it', async () => {
+    const { manage, token, clock } = bench()
+    const { manager, all } = await manage(await token({ ttl: '100m', renewable: false }))
+    await manager.start()
+    await clock.advance('91m')
+    for (let i = 0; i < 3; i++) {
+      await manager.lookup()
+      await clock.advance('1m')
+    }
+    expect(all('expiringSoon')).toHaveLength(1)
+    await manager.stop()
+  })
+
   it('a plain token of 768 h can’t be extended, and that is told after its first renewal (vault#2459)', async () => {
     const { manage, token, clock, simulator } = bench()
     const { manager, all } = await manage(await token({ ttl: undefined }))
