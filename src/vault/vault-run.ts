@@ -137,7 +137,7 @@ export class VaultRun {
       this.#arm(Math.min(forMs, this.sinks.nextAt - mono, this.#retired.nextAt - mono))
     } catch (error) {
       if (this.signal.aborted) return
-      this.#voice.own.listenerFailed('tick', error)
+      this.#voice.troubled('tick', error)
       this.#arm(1000)
     }
   }

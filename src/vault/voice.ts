@@ -40,9 +40,15 @@ export class Voice {
     if (!this.silent) this.#call('onFailure', this.#onFailure, error)
   }
 
+  /** Something of the host's, or of ours, failed and hurts nobody: a `listenerError` event on both emitters. */
+  troubled(name: string, error: unknown): void {
+    this.own.listenerFailed(name, error)
+    this.#shared?.listenerFailed(`vault.${name}`, error)
+  }
+
   #call<T>(name: string, callback: ((value: T) => unknown) | undefined, value: T): void {
     if (callback === undefined) return
-    const failed = (error: unknown): void => this.own.listenerFailed(name, error)
+    const failed = (error: unknown): void => this.troubled(name, error)
     try {
       const answer = callback(value)
       if (answer instanceof Promise) answer.catch(failed)

@@ -63,6 +63,23 @@ describe('beside the rest of the library', () => {
     await tokens.close()
   })
 
+  it('a callback that throws is told on the shared emitter too', async () => {
+    const { clock, vault } = await world()
+    const tokens = new Tokenwright({ store: new MemoryTokenStore({ clock }), keys: generateSecret(), clock })
+    const failed: string[] = []
+    tokens.events.on('listenerError', ({ event }) => failed.push(event))
+    const onRenewal = async () => {
+      throw new Error('mine')
+    }
+    const manager = new VaultTokenManager({ client: vault, clock, events: tokens.events, onRenewal })
+    await manager.start()
+    await manager.forceRenewal()
+    await clock.advance('1s')
+    expect(failed).toEqual(['vault.onRenewal'])
+    await manager.stop()
+    await tokens.close()
+  })
+
   it('a root token makes a skipped run', async () => {
     const { manage, simulator, clock } = bench()
     const { manager } = await manage(simulator.rootToken)
