@@ -324,7 +324,9 @@ export const EXCHANGES: readonly Exchange[] = [
     async run(world) {
       const mount = `pki-${world.unique}`
       await world.raw('POST', `sys/mounts/${mount}`, { body: { type: 'pki' } })
-      await world.raw('POST', `${mount}/root/generate/internal`, { body: { common_name: 'x.example', ttl: '24h' } })
+      await world.raw('POST', `${mount}/root/generate/internal`, {
+        body: { common_name: 'x.example', ttl: '24h', key_type: 'ec', key_bits: 256 },
+      })
       const role = { allow_any_name: true, generate_lease: true, ttl: '60s', key_type: 'ec', key_bits: 256 }
       await world.raw('POST', `${mount}/roles/r`, { body: role })
       const made = await world.raw('POST', `${mount}/issue/r`, { body: { common_name: 'a.b' } })
