@@ -22,6 +22,8 @@ import type { ClockSkewedEvent } from './stores/clock-skew.ts'
 import type { StoreErrorCode } from './stores/errors.ts'
 import type { KeyErrorCode } from './tokens/key-ring.ts'
 import type { UsageEvents } from './usage/usage-tracker.ts'
+import type { VaultErrorCode } from './vault/errors.ts'
+import type { VaultEvents } from './vault/events.ts'
 
 /** A part of `tick()` failed; the others ran. */
 export interface TickFailedEvent {
@@ -43,7 +45,8 @@ export interface TokenEvents
     LeakEvents,
     BackupEvents,
     ApprovalEvents,
-    SignedEvents {
+    SignedEvents,
+    VaultEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -63,4 +66,5 @@ export type ErrorCode =
   | ArchiveErrorCode
   | SignedErrorCode
   | LeakErrorCode
+  | VaultErrorCode
   | 'ERR_FORMAT_CLASH'

@@ -31,6 +31,7 @@ import { alertKind } from '../src/usage/alert.ts'
 import { networksKind } from '../src/usage/known-networks.ts'
 import { requestKind } from '../src/usage/request-log.ts'
 import { dropSchema, freshSchema, newPool, there } from './postgres/database.ts'
+import { liveVault } from './vault/canary.ts'
 
 /** Everything that came out of the library: returned values, events, log lines, errors, what the store holds. */
 class Outputs {
@@ -474,6 +475,13 @@ describe('no secret in any output', () => {
       await dropSchema(pool, schema)
       await pool.end()
     }
+  })
+
+  it('with Vault tokens, their logins, sinks and failures', async () => {
+    const outputs = new Outputs()
+    const secrets = await liveVault(outputs)
+    expect(outputs.texts.length).toBeGreaterThan(100)
+    expectNone(outputs.texts, secrets)
   })
 
   it('would notice one', () => {

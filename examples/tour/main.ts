@@ -14,6 +14,7 @@ import { rotateMany, rotateTokens, rotateWithHooks } from './rotation.ts'
 import { showRules } from './rules.ts'
 import { Transcript } from './transcript.ts'
 import { showUsage } from './usage.ts'
+import { showVault } from './vault.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tokenwright-tour-'))
 const path = join(folder, 'tokens.db')
@@ -59,6 +60,7 @@ try {
   await tokens.close()
   await showRules(transcript)
   await showAgent(transcript)
+  await showVault(transcript)
 
   transcript.chapter('Look for token texts where none may be')
   const files = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'))

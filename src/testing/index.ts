@@ -1,6 +1,6 @@
 /**
- * For tests of hosts and of stores: time that moves when told, randomness that repeats, a recorder of events, and the
- * contract that every store must pass.
+ * For tests of hosts and of stores: time that moves when told, randomness that repeats, a recorder of events, the
+ * contract that every store must pass, and a Vault to test against.
  *
  * @module
  */
@@ -22,3 +22,10 @@ export {
   type SuiteTools,
   tokenStoreSuite,
 } from './token-store-suite.ts'
+export type { FaultKind, SimulatedFault } from './vault-simulator/faults.ts'
+export {
+  type SimulatedCall,
+  VaultSimulator,
+  type VaultSimulatorOptions,
+  vaultSimulator,
+} from './vault-simulator/vault-simulator.ts'

@@ -1,0 +1,165 @@
+import { InvalidInputError } from '../kernel/errors.ts'
+import type { Counters } from './counters.ts'
+import type { VaultRequestError } from './errors.ts'
+import type { LeaseEnd } from './events.ts'
+import { requestError, VERDICTS } from './failure.ts'
+import type { ManagerSettings } from './manager-options.ts'
+import { retryDelay } from './schedule.ts'
+import { KeptLease, type SecretLease, type SecretLeaseStatus } from './secret-lease.ts'
+import { stepOf } from './standing.ts'
+import type { Confirmed } from './token-check.ts'
+import type { VaultCalls } from './vault-calls.ts'
+import type { Voice } from './voice.ts'
+
+/** What a lease is taken over with. */
+export interface LeaseTerms {
+  /** What is left of it, ms. */
+  readonly ttlMs: number
+  readonly renewable: boolean
+  readonly incrementMs?: number | undefined
+}
+
+/** What a keeper of leases works with. */
+export interface LeaseKeeperParts {
+  readonly settings: ManagerSettings
+  readonly calls: VaultCalls
+  readonly counters: Counters
+  readonly voice: Voice
+  readonly signal: AbortSignal
+  /** The token that leases are renewed with. */
+  readonly token: () => string | undefined
+  /** Whether the token is alive, after a 403. */
+  readonly confirm: () => Promise<Confirmed>
+}
+
+interface Entry {
+  readonly kept: KeptLease
+  readonly resolve: (reason: LeaseEnd) => void
+}
+
+const MOST_LEASES = 10_000
+
+/** Keeps the leases of secrets alive, as long as the token that they hang on lives. */
+export class LeaseKeeper {
+  readonly #parts: LeaseKeeperParts
+  readonly #entries = new Map<string, Entry>()
+
+  /** @param parts - what it works with */
+  constructor(parts: LeaseKeeperParts) {
+    this.#parts = parts
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** Takes a lease over. */
+  add(id: string, terms: LeaseTerms): SecretLease {
+    if (this.#entries.has(id)) throw new InvalidInputError('leaseId', 'is looked after already', 'release it first')
+    if (this.#entries.size >= MOST_LEASES) {
+      throw new InvalidInputError('leaseId', `is one over ${MOST_LEASES}`, 'release those that are of no use')
+    }
+    const { settings, calls } = this.#parts
+    const chance = (): number => settings.random.float()
+    const kept = new KeptLease(
+      id,
+      { ttlMs: terms.ttlMs, from: calls.moment() },
+      terms.renewable,
+      terms.incrementMs,
+      chance,
+    )
+    let resolve = (_: LeaseEnd): void => {}
+    const ended = new Promise<LeaseEnd>((done) => {
+      resolve = done
+    })
+    this.#entries.set(id, { kept, resolve })
+    return Object.freeze({
+      leaseId: id,
+      status: () => statusOf(kept, kept.left(calls.moment())),
+      release: () => this.#end(kept, 'released'),
+      ended,
+    })
+  }
+
+  /** Does what is due. Answers for how long nothing is, ms. */
+  async run(): Promise<number> {
+    const waits = [Number.POSITIVE_INFINITY]
+    for (const { kept } of [...this.#entries.values()]) waits.push(await this.#run(kept))
+    return Math.min(...waits)
+  }
+
+  /** None is looked after any more. */
+  endAll(reason: LeaseEnd): void {
+    for (const { kept } of [...this.#entries.values()]) this.#end(kept, reason)
+  }
+
+  async #run(kept: KeptLease): Promise<number> {
+    for (let done = 0; done < 3 && kept.end === undefined; done++) {
+      const step = stepOf(kept.standing, this.#parts.calls.moment())
+      if (step.do === 'wait') return step.forMs
+      if (step.do === 'expire') this.#end(kept, 'expired')
+      else if (step.do === 'replace') this.#end(kept, 'not_renewable')
+      else await this.#renew(kept)
+    }
+    return kept.end === undefined ? 1000 : Number.POSITIVE_INFINITY
+  }
+
+  async #renew(kept: KeptLease): Promise<void> {
+    const { calls, counters, voice, signal, token } = this.#parts
+    const text = token()
+    // Without a token nothing can be renewed: the token's own events tell of that.
+    if (text === undefined) return kept.set({ renewAt: calls.moment().mono + 1000 })
+    const requestedMs = kept.wanted(calls.moment())
+    try {
+      const renewed = await calls.renewLease(text, kept.id, requestedMs / 1000, signal)
+      if (kept.end !== undefined) return
+      const { extended, capped } = kept.extend(renewed, requestedMs)
+      counters.leaseRenewals += 1
+      const now = calls.moment()
+      voice.tell('leaseRenewed', { at: now.wall, ttlMs: kept.left(now), leaseId: kept.id, extended, capped })
+    } catch (error) {
+      signal.throwIfAborted()
+      if (kept.end === undefined) await this.#failed(kept, requestError(error, 'renew_lease'))
+    }
+  }
+
+  async #failed(kept: KeptLease, error: VaultRequestError): Promise<void> {
+    const { calls, counters, settings, voice, confirm } = this.#parts
+    const verdict = VERDICTS[error.kind]
+    counters.leaseFailures += 1
+    counters.failed(error.kind)
+    if (verdict === 'dead') return this.#end(kept, 'gone')
+    if (verdict === 'stop_renewing') return kept.fix()
+    if (verdict === 'confirm' && (await confirm()) === 'alive') return kept.fix()
+    kept.failures += 1
+    const now = calls.moment()
+    const { kind, retryAfterMs } = error
+    const { failures } = kept
+    const timing = { failures, kind, leftMs: kept.left(now), retryAfterMs, chance: settings.random.float() }
+    kept.set({ renewAt: now.mono + retryDelay(timing) })
+    voice.tell('leaseFailed', { at: now.wall, ttlMs: kept.left(now), leaseId: kept.id, kind, failures })
+  }
+
+  #end(kept: KeptLease, reason: LeaseEnd): void {
+    if (kept.end !== undefined) return
+    kept.end = reason
+    const now = this.#parts.calls.moment()
+    const entry = this.#entries.get(kept.id)
+    this.#entries.delete(kept.id)
+    this.#parts.voice.tell('leaseEnded', { at: now.wall, ttlMs: kept.left(now), leaseId: kept.id, reason })
+    entry?.resolve(reason)
+  }
+}
+
+function statusOf(kept: KeptLease, ttlMs: number): SecretLeaseStatus {
+  const { id, renewals, failures, end = null, standing } = kept
+  return Object.freeze({
+    leaseId: id,
+    ttlMs,
+    renewable: end === null && standing.renewable,
+    renewalCount: renewals,
+    consecutiveFailures: failures,
+    ended: end,
+  })
+}

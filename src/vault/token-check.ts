@@ -1,0 +1,75 @@
+import type { Counters } from './counters.ts'
+import { VaultRequestError } from './errors.ts'
+import { isPolicyDenial, requestError } from './failure.ts'
+import type { KeptToken } from './kept-token.ts'
+import type { TokenFacts } from './token-facts.ts'
+import type { Timed, VaultCalls } from './vault-calls.ts'
+
+/** What a look-up after a 403 found. */
+export type Confirmed = 'alive' | 'dead' | 'unknown'
+
+/** How long after a look-up that found a token alive another 403 needs none, ms. */
+const CONFIRMED_FOR_MS = 1000
+
+/** Looks tokens up, and finds out what a 403 means. */
+export class TokenCheck {
+  readonly #calls: VaultCalls
+  readonly #counters: Counters
+  readonly #signal: AbortSignal
+  #confirming: { readonly kept: KeptToken; readonly answer: Promise<Confirmed> } | undefined
+  #confirmed: { readonly kept: KeptToken; readonly at: number } | undefined
+
+  /**
+   * @param calls - sends the look-ups
+   * @param counters - note when the server answered
+   * @param signal - ends what is under way
+   */
+  constructor(calls: VaultCalls, counters: Counters, signal: AbortSignal) {
+    this.#calls = calls
+    this.#counters = counters
+    this.#signal = signal
+  }
+
+  /** What the server tells of a token: one use. One whose last use this was is refused as an unknown one is. */
+  async look(token: string, signal: AbortSignal = this.#signal): Promise<Timed<TokenFacts>> {
+    const found = await this.#calls.lookup(token, signal)
+    this.#counters.lastCheckAt = this.#calls.moment().wall
+    if (found.value.usesLeft !== 0) return found
+    const messages = ['that was the last use of the token']
+    throw new VaultRequestError({ operation: 'lookup', kind: 'auth', messages })
+  }
+
+  /**
+   * Whether a token is alive, after a 403: by one look-up, which all who ask meanwhile share.
+   *
+   * @param fresh - whether an answer of a moment ago won't do
+   */
+  confirm(kept: KeptToken, fresh: boolean): Promise<Confirmed> {
+    const { mono } = this.#calls.moment()
+    const confirmed = this.#confirmed
+    if (!fresh && confirmed?.kept === kept && mono < confirmed.at + CONFIRMED_FOR_MS) return Promise.resolve('alive')
+    if (this.#confirming?.kept === kept) return this.#confirming.answer
+    const entry = {
+      kept,
+      answer: this.#confirm(kept).finally(() => {
+        if (this.#confirming === entry) this.#confirming = undefined
+      }),
+    }
+    this.#confirming = entry
+    return entry.answer
+  }
+
+  async #confirm(kept: KeptToken): Promise<Confirmed> {
+    try {
+      kept.learn(await this.look(kept.text))
+      this.#confirmed = { kept, at: this.#calls.moment().mono }
+      return 'alive'
+    } catch (error) {
+      this.#signal.throwIfAborted()
+      const failure = requestError(error, 'lookup')
+      // Its policies don't even allow to look at it: then it is known.
+      if (isPolicyDenial(failure)) return 'alive'
+      return failure.kind === 'auth' ? 'dead' : 'unknown'
+    }
+  }
+}

@@ -1,0 +1,189 @@
+import type { Clock } from '../../src/kernel/clock.ts'
+import { systemClock } from '../../src/kernel/clock.ts'
+import { fakeClock, vaultSimulator } from '../../src/testing/index.ts'
+import {
+  createVaultClient,
+  type NodeVaultClient,
+  VaultTokenManager,
+  type VaultTokenManagerOptions,
+} from '../../src/vault/index.ts'
+import { ownVault, type RealVault } from './server.ts'
+
+/** What a raw request was answered. */
+export interface RawAnswer {
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into all kinds of answers
+  readonly body: any
+  readonly headers: Headers
+}
+
+/** A request that a client of a world sent. */
+export interface SentRequest {
+  readonly method: string
+  /** Below `/v1/`. */
+  readonly path: string
+  /** 0 when no answer came. */
+  readonly status: number
+  readonly at: number
+}
+
+/** A server to live with, and time that passes: the real one, or the simulator on a fake clock. */
+export interface World {
+  readonly name: 'openbao' | 'simulator'
+  readonly endpoint: string
+  readonly clock: Clock
+  /** A text that no other behaviour has, for names of mounts and roles. */
+  readonly unique: string
+  readonly rootToken: string
+  /** Lets time pass. */
+  pass(ms: number): Promise<void>
+  /** A raw request. `token: ''` sends none. */
+  raw(
+    method: string,
+    path: string,
+    options?: { body?: object | undefined; token?: string; headers?: { [name: string]: string } },
+  ): Promise<RawAnswer>
+  /** Makes a token as root. */
+  token(options: object): Promise<{ token: string; accessor: string }>
+  /** A client of the library's, whose requests are noted in `sent`. */
+  client(token?: string, sent?: SentRequest[]): Promise<NodeVaultClient>
+  seal(): Promise<void>
+  unseal(): Promise<void>
+  /** Ends the server, as when its machine fails. */
+  kill(): Promise<void>
+  close(): Promise<void>
+}
+
+let serial = 0
+
+function world(parts: {
+  name: World['name']
+  endpoint: string
+  clock: Clock
+  rootToken: string
+  fetch: typeof globalThis.fetch
+  pass: World['pass']
+  unsealKey?: string | undefined
+  kill: () => Promise<void>
+  close: () => Promise<void>
+}): World {
+  const { name, endpoint, clock, rootToken, fetch, pass, kill, close } = parts
+  serial += 1
+  const raw: World['raw'] = async (method, path, { body, token = rootToken, headers = {} } = {}) => {
+    const sent = { ...(token !== '' && { 'X-Vault-Token': token }), ...headers }
+    const response = await fetch(`${endpoint}/v1/${path}`, {
+      method,
+      headers: sent,
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    let parsed: unknown = text
+    try {
+      parsed = JSON.parse(text)
+    } catch {
+      // No JSON: as it is.
+    }
+    return { status: response.status, body: parsed, headers: response.headers }
+  }
+  return {
+    name,
+    endpoint,
+    clock,
+    rootToken,
+    unique: `${process.pid.toString(36)}${serial.toString(36)}`,
+    pass,
+    raw,
+    token: async (options) => {
+      const { body } = await raw('POST', 'auth/token/create', { body: { policies: ['default'], ...options } })
+      return { token: body.auth.client_token, accessor: body.auth.accessor }
+    },
+    client: (token, sent = []) => {
+      const noting: typeof globalThis.fetch = async (input, init) => {
+        const path = new URL(String(input)).pathname.replace('/v1/', '')
+        const note = { method: init?.method ?? 'GET', path, at: clock.monotonic() }
+        try {
+          const response = await fetch(input, init)
+          sent.push({ ...note, status: response.status })
+          return response
+        } catch (error) {
+          sent.push({ ...note, status: 0 })
+          throw error
+        }
+      }
+      return createVaultClient({ endpoint, token, clock, fetch: noting })
+    },
+    seal: async () => {
+      await raw('PUT', 'sys/seal')
+    },
+    unseal: async () => {
+      await raw('PUT', 'sys/unseal', { token: '', body: { key: parts.unsealKey } })
+    },
+    kill,
+    close,
+  }
+}
+
+/** The simulator, on a clock that stands still. */
+export function simulatedWorld(options: { initialRoot?: boolean } = {}): World {
+  const clock = fakeClock()
+  const simulator = vaultSimulator({ clock, ...options })
+  return world({
+    name: 'simulator',
+    endpoint: simulator.endpoint,
+    clock,
+    rootToken: simulator.rootToken,
+    fetch: simulator.fetch,
+    pass: (ms) => clock.advance(ms),
+    unsealKey: simulator.unsealKey,
+    kill: async () => simulator.setDown(true),
+    close: async () => {},
+  })
+}
+
+/** A real server, in real time. */
+export function realWorld(server: RealVault): World {
+  return world({
+    name: 'openbao',
+    endpoint: server.address,
+    clock: systemClock(),
+    rootToken: server.token,
+    fetch: (input, init) => globalThis.fetch(input, init),
+    pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    unsealKey: server.unsealKey,
+    kill: () => server.kill(),
+    close: async () => {},
+  })
+}
+
+/** A real server of a behaviour's own. */
+export async function ownRealWorld(rootToken?: string | undefined): Promise<World> {
+  const server = await ownVault(rootToken)
+  return { ...realWorld(server), close: () => server.kill() }
+}
+
+/** A manager over a token of this world, with all that it tells. */
+export async function manage(
+  world: World,
+  token: string | undefined,
+  options: Omit<VaultTokenManagerOptions, 'client'> = {},
+): Promise<{
+  manager: VaultTokenManager
+  vault: NodeVaultClient
+  sent: SentRequest[]
+  // biome-ignore lint/suspicious/noExplicitAny: payloads of all events
+  told: { readonly name: string; readonly payload: any; readonly at: number }[]
+  names: () => string[]
+}> {
+  const sent: SentRequest[] = []
+  const vault = await world.client(token, sent)
+  const manager = new VaultTokenManager({ client: vault, clock: world.clock, ...options })
+  // biome-ignore lint/suspicious/noExplicitAny: payloads of all events
+  const told: { name: string; payload: any; at: number }[] = []
+  manager.events.onAny((name, payload) => told.push({ name, payload, at: world.clock.monotonic() }))
+  return { manager, vault, sent, told, names: () => told.map(({ name }) => name) }
+}
+
+/** How many requests of a list went to a path. */
+export function sentTo(sent: readonly SentRequest[], path: string): number {
+  return sent.filter((request) => request.path === path).length
+}
