@@ -8,6 +8,7 @@ import { BodyTooLargeError } from './bounded-body.ts'
 import type { CloudflareAnswer, CloudflareClient, CloudflareRequest } from './client.ts'
 import { CloudflareApiError } from './errors.ts'
 import { type Fault, faultOf, isPassing, waitOf } from './fault.ts'
+import { TOKEN_WRITE } from './known-groups.ts'
 import type { RequestBudget } from './request-budget.ts'
 import type { TokenFields } from './token-record.ts'
 
@@ -57,13 +58,13 @@ export class CloudflareApi {
 
   /** Reads a token by its id. */
   token(family: Family, id: string, run: Run): Promise<Envelope> {
-    return this.#read(`reading the token ${id}`, { path: `${base(family)}/${id}` }, run)
+    return this.#read(`reading the token ${id}`, { path: `${base(family)}/${id}` }, run, family)
   }
 
   /** Reads the catalogue, whole: its default page hides most of it. */
   permissionGroups(family: Family, run: Run): Promise<Envelope> {
     const path = `${base(family)}/permission_groups`
-    return this.#read('reading the permission groups', { path, query: { per_page: '1000' } }, run)
+    return this.#read('reading the permission groups', { path, query: { per_page: '1000' } }, run, family)
   }
 
   /** Reads the user whom the credential belongs to. */
@@ -84,17 +85,22 @@ export class CloudflareApi {
 
   /** Replaces a token's fields. Once: whoever loses the answer reads what became of it. */
   update(family: Family, id: string, body: TokenFields, run: Run): Promise<Envelope> {
-    return this.#once(`updating the token ${id}`, { method: 'PUT', path: `${base(family)}/${id}`, body }, run)
+    return this.#once(`updating the token ${id}`, { method: 'PUT', path: `${base(family)}/${id}`, body }, run, family)
   }
 
   /** Rolls a token's value. Once: a second time would lose the value of the first. The empty body is what every version takes. */
   roll(family: Family, id: string, run: Run): Promise<Envelope> {
-    return this.#once(`rolling the token ${id}`, { method: 'PUT', path: `${base(family)}/${id}/value`, body: {} }, run)
+    return this.#once(
+      `rolling the token ${id}`,
+      { method: 'PUT', path: `${base(family)}/${id}/value`, body: {} },
+      run,
+      family,
+    )
   }
 
-  #read(what: string, request: Omit<CloudflareRequest, 'method'>, run: Run): Promise<Envelope> {
+  #read(what: string, request: Omit<CloudflareRequest, 'method'>, run: Run, family?: Family): Promise<Envelope> {
     const { clock, retries } = this.#options
-    return retry(() => this.#once(what, { method: 'GET', ...request }, run), {
+    return retry(() => this.#once(what, { method: 'GET', ...request }, run, family), {
       clock,
       retries,
       delay: (attempt, error) => (error as CloudflareApiError).retryAfterMs ?? this.#jitter(attempt),
@@ -103,7 +109,7 @@ export class CloudflareApi {
     })
   }
 
-  async #once(what: string, request: CloudflareRequest, run: Run): Promise<Envelope> {
+  async #once(what: string, request: CloudflareRequest, run: Run, family?: Family): Promise<Envelope> {
     const { budget, signal } = run
     signal?.throwIfAborted()
     if (!budget.take()) {
@@ -114,15 +120,26 @@ export class CloudflareApi {
     const envelope = readEnvelope(answer)
     const fault = faultOf(answer.status, envelope)
     if (fault === undefined && envelope !== undefined) return envelope
-    throw this.#failure(what, this.#clean(fault ?? { kind: 'unreadable', status: answer.status }), answer, budget)
+    const told = this.#clean(fault ?? { kind: 'unreadable', status: answer.status })
+    throw this.#failure(what, told, answer, budget, family)
   }
 
-  #failure(what: string, fault: Fault, answer: CloudflareAnswer, budget: RequestBudget): CloudflareApiError {
+  #failure(
+    what: string,
+    fault: Fault,
+    answer: CloudflareAnswer,
+    budget: RequestBudget,
+    family: Family | undefined,
+  ): CloudflareApiError {
     const now = this.#options.clock.now()
     const wait = fault.kind === 'rate_limited' || fault.kind === 'server' ? waitOf(answer.retryAfter, now) : undefined
     if (wait !== undefined && wait > MAX_WAIT) {
       if (fault.kind === 'rate_limited') budget.close(now + wait)
       return failed(what, fault, false, wait)
+    }
+    if (fault.kind === 'forbidden' && family !== undefined) {
+      const help = `the healer's credential needs '${TOKEN_WRITE[family.kind]}' here; a fresh grant takes up to a minute`
+      return new CloudflareApiError(what, fault, help, false)
     }
     return failed(what, fault, isPassing(fault), wait)
   }

@@ -6,6 +6,18 @@
  */
 
 export type { EventName, EventPayload } from '../kernel/emitter.ts'
+export type { SimulatedAnswer, SimulatedRequest } from './cloudflare-simulator/answers.ts'
+export type { FaultOrder, SimulatedFault } from './cloudflare-simulator/faults.ts'
+export type { SimulatedGroupRow } from './cloudflare-simulator/groups.ts'
+export {
+  CloudflareSimulator,
+  type CloudflareSimulatorOptions,
+  type MadeToken,
+  type SeenRequest,
+  type SimulatedPolicyInput,
+  type SimulatedTokenInput,
+} from './cloudflare-simulator/simulator.ts'
+export type { SimulatedGroup, SimulatedPolicy, SimulatedToken } from './cloudflare-simulator/token.ts'
 export {
   type EventRecorder,
   EventTimeoutError,
