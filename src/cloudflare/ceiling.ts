@@ -14,7 +14,7 @@ export function checkWithinCeiling(required: readonly Requirement[], ceiling: re
 }
 
 function allows(allowed: Requirement, asked: Requirement): boolean {
-  if (nameOf(allowed) !== nameOf(asked)) return false
+  if (knownName(allowed) !== knownName(asked)) return false
   const scopes = [scopeNamed(allowed), scopeNamed(asked)]
   if (scopes[0] !== undefined && scopes[1] !== undefined && scopes[0] !== scopes[1]) return false
   const there = resourceNamed(allowed)
@@ -24,15 +24,9 @@ function allows(allowed: Requirement, asked: Requirement): boolean {
   return there === 'zones' && here?.startsWith('zone:') === true
 }
 
-/** `Edit` and `Write` are one name here; what isn't known stays as it was written. */
-function nameOf(requirement: Requirement): string {
-  const name = knownName(requirement)
-  return name.endsWith(' Edit') ? `${name.slice(0, -5)} Write` : name
-}
-
 function scopeNamed(requirement: Requirement): string | undefined {
   if (requirement.scope !== undefined) return requirement.scope
-  const known = KNOWN_GROUPS.filter(({ name }) => name === nameOf(requirement))
+  const known = KNOWN_GROUPS.filter(({ name }) => name === knownName(requirement))
   return known.length === 1 ? known[0]?.scope : undefined
 }
 

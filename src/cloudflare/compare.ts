@@ -1,5 +1,5 @@
-import { type Grant, grantKey } from './grant.ts'
-import { coverers, THIS_USER, userIdIn } from './resources.ts'
+import type { Grant } from './grant.ts'
+import { Coverage, THIS_USER, userIdIn } from './resources.ts'
 import type { HeldGroup, ReadPolicy } from './token-record.ts'
 
 /** What is compared. */
@@ -50,40 +50,34 @@ export function compare({ policies, required, ceiling, account, impliedBy, isKno
     const index = policy.effect === 'allow' ? allowed : denied
     for (const group of held) {
       if (policy.effect === 'allow' && !groups.has(group.id)) groups.set(group.id, group)
-      const on = index.get(group.id)
-      if (on === undefined) index.set(group.id, new Set(resources))
-      else for (const resource of resources) on.add(resource)
+      addAll(index, group.id, resources)
     }
   }
 
-  const holds = (index: ReadonlyMap<string, ReadonlySet<string>>, id: string, wanted: readonly string[]): boolean => {
-    const on = index.get(id)
-    return on !== undefined && wanted.some((resource) => on.has(resource))
-  }
   const user = userIdIn([...allowed.values()].flatMap((on) => (on.size < 100 ? [...on] : [])))
+  const own = (resource: string): string =>
+    resource === THIS_USER && user !== undefined ? THIS_USER.replace('~', user) : resource
+  const coverage = new Coverage(account)
   const missing: Grant[] = []
   const blocked: Grant[] = []
-  /** Whatever is held of these is of use. */
-  const useful = new Set<string>()
+  /** By group, the resources on which it is of use, or allowed. */
+  const fit = new Map<string, Set<string>>()
   for (const grant of required) {
-    const resource = grant.resource === THIS_USER && user !== undefined ? THIS_USER.replace('~', user) : grant.resource
-    const wanted = coverers(resource, account)
+    const wanted = coverage.coverers(own(grant.resource))
     const ids = [grant.group, ...(impliedBy.get(grant.group) ?? [])]
-    for (const id of ids) for (const each of wanted) useful.add(`${id}@${each}`)
-    if (holds(denied, grant.group, wanted)) blocked.push(grant)
-    if (holds(denied, grant.group, wanted) || !ids.some((id) => holds(allowed, id, wanted))) missing.push(grant)
+    for (const id of ids) addAll(fit, id, wanted)
+    const denies = holds(denied, grant.group, wanted)
+    if (denies) blocked.push(grant)
+    if (denies || !ids.some((id) => holds(allowed, id, wanted))) missing.push(grant)
   }
+  for (const { group, resource } of ceiling) addAll(fit, group, [own(resource)])
 
-  const within = new Set([...required, ...ceiling].map(grantKey))
   const excess: HeldGrant[] = []
   for (const [id, on] of allowed) {
+    const fits = fit.get(id)
+    const name = groups.get(id)?.name
     for (const resource of on) {
-      if (useful.has(`${id}@${resource}`)) continue
-      const fits = coverers(resource, account).some((wider) => within.has(`${id}@${wider}`))
-      const ofOwner =
-        user !== undefined && resource === THIS_USER.replace('~', user) && within.has(`${id}@${THIS_USER}`)
-      if (fits || ofOwner) continue
-      const name = groups.get(id)?.name
+      if (fits !== undefined && (fits.has(resource) || coverage.wider(resource).some((wider) => fits.has(wider)))) continue
       excess.push({ group: id, resource, ...(name !== undefined && { name }) })
     }
   }
@@ -91,4 +85,15 @@ export function compare({ policies, required, ceiling, account, impliedBy, isKno
     ({ id, deprecated: marked, endsOn }) => marked === true || endsOn !== undefined || !isKnown(id),
   )
   return { missing, blocked, excess, deprecated }
+}
+
+function holds(index: ReadonlyMap<string, ReadonlySet<string>>, id: string, wanted: readonly string[]): boolean {
+  const on = index.get(id)
+  return on !== undefined && wanted.some((resource) => on.has(resource))
+}
+
+function addAll(index: Map<string, Set<string>>, id: string, resources: readonly string[]): void {
+  const on = index.get(id)
+  if (on === undefined) index.set(id, new Set(resources))
+  else for (const resource of resources) on.add(resource)
 }

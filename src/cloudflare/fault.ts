@@ -106,7 +106,8 @@ export function waitOf(retryAfter: string | undefined, now: number): number | un
   if (retryAfter === undefined) return undefined
   const text = retryAfter.trim()
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000
-  if (text.length > 40) return undefined
+  // A date as HTTP has them; what else `Date.parse` takes is a guess.
+  if (text.length > 40 || !/^[A-Z][a-z]{2,8}, /.test(text)) return undefined
   const at = Date.parse(text)
   return Number.isNaN(at) ? undefined : Math.max(0, at - now)
 }

@@ -1,6 +1,6 @@
 import { abbreviated, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
-import { KNOWN_GROUPS, SCOPES, spellingOf } from './known-groups.ts'
+import { editAlias, KNOWN_GROUPS, SCOPES, spellingOf } from './known-groups.ts'
 import { isId } from './token-record.ts'
 
 /** On what a permission group is needed. */
@@ -181,9 +181,13 @@ function readResource(field: string, input: unknown): string {
   return `${kind}:${id}`
 }
 
-/** The name of the group that a requirement means, as far as it is known without the catalogue. */
+/**
+ * The name of the group that a requirement means, as far as it is known without the catalogue. The dashboard's `Edit` counts as
+ * `Write`: what is refused under one name must not pass under the other.
+ */
 export function knownName({ group }: Requirement): string {
-  return isId(group) ? (KNOWN_GROUPS.find(({ id }) => id === group)?.name ?? group) : group
+  const name = isId(group) ? (KNOWN_GROUPS.find(({ id }) => id === group)?.name ?? group) : group
+  return editAlias(name) ?? name
 }
 
 /**

@@ -71,31 +71,46 @@ export function scopeOf(resource: string): Scope | undefined {
   return last.startsWith(ACCOUNT) ? SCOPES.account : undefined
 }
 
-/**
- * Every resource that, granted, grants this one too, itself first. A list rather than a test, so that a look-up is enough.
- *
- * @param resource - what is needed
- * @param account - the account whose token it is: all that an account token reaches is in its account
- */
-export function coverers(resource: string, account: string | undefined): string[] {
-  const found = [resource]
-  if (resource.startsWith(ZONE)) {
-    if (resource !== ALL_ZONES) found.push(ALL_ZONES)
-    if (account !== undefined) found.push(zonesOfAccount(account))
-    found.push(`${ALL_ACCOUNTS}/${ALL_ZONES}`)
-  } else if (resource.endsWith(`/${ALL_ZONES}`)) {
-    found.push(ALL_ZONES, `${ALL_ACCOUNTS}/${ALL_ZONES}`)
-  } else if (resource.includes('/')) {
-    const outer = resource.slice(0, resource.indexOf('/'))
-    const inner = resource.slice(outer.length + 1)
-    // One zone of one account, nested or flat.
-    found.push(inner, `${outer}/${ALL_ZONES}`, ALL_ZONES, `${ALL_ACCOUNTS}/${ALL_ZONES}`)
-  } else if (resource.startsWith(ACCOUNT)) {
-    found.push(ALL_ACCOUNTS)
-  } else if (resource.startsWith(USER)) {
-    found.push(`${USER}*`)
+/** What grants what, for the tokens of one account or user. */
+export class Coverage {
+  readonly #zone: readonly string[]
+
+  /** @param account - the account whose token it is: all that an account token reaches is in its account */
+  constructor(account: string | undefined) {
+    const own = account === undefined ? [] : [zonesOfAccount(account)]
+    this.#zone = [ALL_ZONES, ...own, `${ALL_ACCOUNTS}/${ALL_ZONES}`]
   }
-  return [...new Set(found)]
+
+  /**
+   * Every resource beside this one that, granted, grants it too. A list rather than a test, so that a look-up is enough; the
+   * lists of most resources are the same one.
+   */
+  wider(resource: string): readonly string[] {
+    if (resource.startsWith(ZONE)) return this.#zone
+    const slash = resource.indexOf('/')
+    if (slash >= 0) {
+      if (resource.endsWith(`/${ALL_ZONES}`)) return WIDER_ZONES
+      // One zone of one account, nested or flat.
+      return [resource.slice(slash + 1), `${resource.slice(0, slash)}/${ALL_ZONES}`, ...WIDER_ZONES]
+    }
+    if (resource.startsWith(ACCOUNT)) return WIDER_ACCOUNTS
+    return resource.startsWith(USER) ? WIDER_USERS : NONE
+  }
+
+  /** As {@link Coverage.wider}, the resource itself first. */
+  coverers(resource: string): readonly string[] {
+    return [resource, ...this.wider(resource)]
+  }
+}
+
+const WIDER_ZONES: readonly string[] = [ALL_ZONES, `${ALL_ACCOUNTS}/${ALL_ZONES}`]
+const WIDER_ACCOUNTS: readonly string[] = [ALL_ACCOUNTS]
+const WIDER_USERS: readonly string[] = [`${USER}*`]
+const NONE: readonly string[] = []
+
+/** Every resource that, granted, grants this one too, itself first. */
+export function coverers(resource: string, account: string | undefined): readonly string[] {
+  return new Coverage(account).coverers(resource)
 }
 
 /** The id of the user in one of these resources, if there is one. */

@@ -26,6 +26,7 @@ export {
   type WaitForOptions,
 } from './event-recorder.ts'
 export { type FakeClock, type FakeClockOptions, fakeClock } from './fake-clock.ts'
+export { type HealerStateFixture, healerStateSuite } from './healer-state-suite.ts'
 export { seededRandom } from './seeded-random.ts'
 export {
   type StoreFixture,
