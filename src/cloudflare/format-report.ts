@@ -1,5 +1,4 @@
-import type { ChangeResult } from './change-result.ts'
-import { describe } from './grant.ts'
+import { describe, type Grant } from './grant.ts'
 import type { CheckReport, TargetReport } from './report.ts'
 
 const MAX_LINES = 20
@@ -14,7 +13,7 @@ const MAX_LINES = 20
  * ```
  */
 export function formatReport(
-  report: CheckReport & { readonly changes?: readonly Pick<ChangeResult, 'target' | 'outcome' | 'added'>[] },
+  report: CheckReport & { readonly changes?: readonly { readonly target: string; readonly outcome: string; readonly added: readonly Grant[] }[] },
 ): string {
   const lines = [
     `Cloudflare tokens: ${report.overall_health} (${report.targets.length} looked at, ${report.requests} requests, ${Math.round(report.durationMs)} ms)`,
