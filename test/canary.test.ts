@@ -30,6 +30,7 @@ import { tokenKind } from '../src/tokens/record.ts'
 import { alertKind } from '../src/usage/alert.ts'
 import { networksKind } from '../src/usage/known-networks.ts'
 import { requestKind } from '../src/usage/request-log.ts'
+import { liveHealer } from './cloudflare/healer-life.ts'
 import { dropSchema, freshSchema, newPool, there } from './postgres/database.ts'
 
 /** Everything that came out of the library: returned values, events, log lines, errors, what the store holds. */
@@ -460,6 +461,14 @@ describe('no secret in any output', () => {
       await dropSchema(pool, schema)
       await pool.end()
     }
+  })
+
+  it('of a Cloudflare healer, with the debug log of the official client on', async () => {
+    const outputs = new Outputs()
+    const secrets = await liveHealer((output) => outputs.add(output))
+    expect(secrets.length).toBeGreaterThan(4)
+    expect(outputs.texts.length).toBeGreaterThan(150)
+    expectNone(outputs.texts, secrets)
   })
 
   it('would notice one', () => {

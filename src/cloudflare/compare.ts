@@ -77,7 +77,8 @@ export function compare({ policies, required, ceiling, account, impliedBy, isKno
     const fits = fit.get(id)
     const name = groups.get(id)?.name
     for (const resource of on) {
-      if (fits !== undefined && (fits.has(resource) || coverage.wider(resource).some((wider) => fits.has(wider)))) continue
+      if (fits !== undefined && (fits.has(resource) || coverage.wider(resource).some((wider) => fits.has(wider))))
+        continue
       excess.push({ group: id, resource, ...(name !== undefined && { name }) })
     }
   }

@@ -13,7 +13,13 @@ const MAX_LINES = 20
  * ```
  */
 export function formatReport(
-  report: CheckReport & { readonly changes?: readonly { readonly target: string; readonly outcome: string; readonly added: readonly Grant[] }[] },
+  report: CheckReport & {
+    readonly changes?: readonly {
+      readonly target: string
+      readonly outcome: string
+      readonly added: readonly Grant[]
+    }[]
+  },
 ): string {
   const lines = [
     `Cloudflare tokens: ${report.overall_health} (${report.targets.length} looked at, ${report.requests} requests, ${Math.round(report.durationMs)} ms)`,

@@ -26,14 +26,14 @@ export function noticeText(type: Notice['type'], target: string, detail: { reado
     case 'degraded': {
       const lacks =
         typeof detail['missing'] === 'number'
-          ? `lacks ${detail['missing']} permissions`
+          ? `lacks ${permissions(detail['missing'])}`
           : 'its permissions are not known'
       return `Cloudflare token ${target} is ${String(detail['health'])}: ${detail['reason'] ?? lacks}`
     }
     case 'recovered':
       return `Cloudflare token ${target} is healthy again`
     case 'healed':
-      return `Cloudflare token ${target} was changed: ${count(detail['added'])} permissions added, ${count(detail['removed'])} removed; approved by ${String(detail['approvedBy'])}, taken back by rollback('${String(detail['snapshot'])}')`
+      return `Cloudflare token ${target} was changed: ${permissions(count(detail['added']))} added, ${count(detail['removed'])} removed; approved by ${String(detail['approvedBy'])}, taken back by rollback('${String(detail['snapshot'])}')`
     case 'healFailed':
       return `Cloudflare token ${target} could not be changed as planned (${String(detail['outcome'])}, ${String(detail['code'])})`
     case 'rolledBack':
@@ -41,8 +41,12 @@ export function noticeText(type: Notice['type'], target: string, detail: { reado
     case 'expiringSoon':
       return `Cloudflare token ${target} ends within ${String(detail['days'])} days`
     case 'circuitOpened':
-      return `Cloudflare token ${target} is not healed any more: somebody keeps removing ${count(detail['groups'])} permissions`
+      return `Cloudflare token ${target} is not healed any more: somebody keeps removing ${permissions(count(detail['groups']))}`
   }
+}
+
+function permissions(n: number): string {
+  return n === 1 ? '1 permission' : `${n} permissions`
 }
 
 function count(list: unknown): number {

@@ -81,7 +81,9 @@ export function recommend(report: Omit<TargetReport, 'health' | 'recommendations
     told.push(`${name}: a policy that denies takes away ${describe(grant)}; change that policy by hand`)
   }
   if ((excessCount ?? 0) > 0) {
-    told.push(`${name}: holds ${excessCount} permissions that nothing asks for; narrow() plans to take them away`)
+    told.push(
+      `${name}: holds ${excessCount === 1 ? '1 permission' : `${excessCount} permissions`} that nothing asks for; narrow() plans to take it away`,
+    )
   }
   for (const group of deprecated ?? []) {
     const end = group.endsOn === undefined ? '' : ` (ends ${group.endsOn})`

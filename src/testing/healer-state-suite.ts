@@ -20,7 +20,11 @@ const AT = Date.UTC(2030, 0, 1)
 /** What must survive as it is: quotes, SQL, and letters of all sorts. */
 const NAME = `'); DROP TABLE rows; -- "ü" 🔑`
 
-const MARK: TargetMark = { changes: [AT], given: { 'a@b': { name: NAME, at: AT, held: true, removed: 1 } }, health: 'degraded' }
+const MARK: TargetMark = {
+  changes: [AT],
+  given: { 'a@b': { name: NAME, at: AT, held: true, removed: 1 } },
+  health: 'degraded',
+}
 
 /**
  * The contract of a `HealerState`, as tests: run it over your own.
@@ -49,7 +53,14 @@ export function healerStateSuite(factory: () => MaybePromise<HealerStateFixture>
 
   describe('HealerState contract', () => {
     test('rows come newest first, those of one instant by id, and whole', async ({ state }) => {
-      for (const [id, at] of [['b', 2], ['a', 1], ['d', 2], ['c', 2], ['e', 3]] as const) await state.append(row(id, AT + at))
+      for (const [id, at] of [
+        ['b', 2],
+        ['a', 1],
+        ['d', 2],
+        ['c', 2],
+        ['e', 3],
+      ] as const)
+        await state.append(row(id, AT + at))
       expect(idsOf(await state.rows({ limit: 10 }))).toEqual(['e', 'd', 'c', 'b', 'a'])
       expect((await state.rows({ limit: 1 }))[0]).toEqual(row('e', AT + 3))
     })
@@ -178,7 +189,11 @@ function snapshot(id: string, at: number): Snapshot {
     accountId: 'x',
     tokenId: 't',
     target: NAME,
-    fields: { name: NAME, status: 'active', policies: [{ effect: 'allow', permission_groups: [{ id: 'g' }], resources }] },
+    fields: {
+      name: NAME,
+      status: 'active',
+      policies: [{ effect: 'allow', permission_groups: [{ id: 'g' }], resources }],
+    },
     after: 'hash',
     planHash: 'plan',
   }

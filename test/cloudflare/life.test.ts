@@ -15,7 +15,13 @@ import { sqliteD1 } from './sqlite-d1.ts'
 const CEILING = { ceiling: [...REQUIRED], autoHeal: true } as const
 const FLAT = [
   ...['account_token_valid', 'account_token_has_all_perms', 'account_token_missing_perms', 'user_token_valid'],
-  ...['user_token_has_all_perms', 'user_token_missing_perms', 'overall_health', 'auto_heal_attempted', 'auto_heal_success'],
+  ...[
+    'user_token_has_all_perms',
+    'user_token_missing_perms',
+    'overall_health',
+    'auto_heal_attempted',
+    'auto_heal_success',
+  ],
   ...['error_code', 'error_message', 'planHash', 'duration', 'id', 'at', 'action', 'actor', 'targets'],
 ]
 
@@ -29,16 +35,39 @@ describe('the history (F3)', () => {
     expect(more).toEqual([])
     expect(Object.keys(check ?? {}).sort()).toEqual([...FLAT].sort())
     expect(check).toMatchObject({
-      ...{ action: 'check', actor: 'ada', overall_health: 'degraded', account_token_valid: true, account_token_has_all_perms: false },
-      ...{ account_token_missing_perms: 2, user_token_valid: null, user_token_has_all_perms: null, user_token_missing_perms: null },
+      ...{
+        action: 'check',
+        actor: 'ada',
+        overall_health: 'degraded',
+        account_token_valid: true,
+        account_token_has_all_perms: false,
+      },
+      ...{
+        account_token_missing_perms: 2,
+        user_token_valid: null,
+        user_token_has_all_perms: null,
+        user_token_missing_perms: null,
+      },
       ...{ auto_heal_attempted: false, auto_heal_success: null, error_code: null, error_message: null, planHash: null },
     })
     expect(heal).toMatchObject({
-      ...{ action: 'heal', actor: 'system', overall_health: 'healthy', account_token_has_all_perms: true, account_token_missing_perms: 0 },
+      ...{
+        action: 'heal',
+        actor: 'system',
+        overall_health: 'healthy',
+        account_token_has_all_perms: true,
+        account_token_missing_perms: 0,
+      },
       ...{ auto_heal_attempted: true, auto_heal_success: true, planHash: report.changes[0]?.planHash },
     })
     expect(heal?.targets[0]).toMatchObject({
-      ...{ kind: 'account', accountId: account, tokenId: target.id, missing: 0, missingGroups: ['D1 Write', 'Queues Write'] },
+      ...{
+        kind: 'account',
+        accountId: account,
+        tokenId: target.id,
+        missing: 0,
+        missingGroups: ['D1 Write', 'Queues Write'],
+      },
       change: { outcome: 'healed', snapshot: report.changes[0]?.snapshot },
     })
     expect(heal?.targets[0]?.change?.added).toHaveLength(2)
@@ -52,14 +81,23 @@ describe('the history (F3)', () => {
         { groups: ['Account API Tokens Write'], resources: cloudflare.on(account) },
       ],
     })
-    const second = cloudflare.addToken({ account, policies: [{ groups: ['D1 Write'], resources: cloudflare.on(account) }] })
+    const second = cloudflare.addToken({
+      account,
+      policies: [{ groups: ['D1 Write'], resources: cloudflare.on(account) }],
+    })
     const user = cloudflare.addToken({ policies: [{ groups: ['Memberships Read'], resources: cloudflare.onUser() }] })
     const targets = [
       { kind: 'account', accountId: account, tokenId: target.id },
       { kind: 'account', accountId: account, tokenId: second.id },
       { kind: 'user', tokenId: user.id },
     ] as const
-    const options = { client: undefined, healerToken: own.value, baseURL: url, required: { account: REQUIRED, user: ['User Details Read'] }, targets }
+    const options = {
+      client: undefined,
+      healerToken: own.value,
+      baseURL: url,
+      required: { account: REQUIRED, user: ['User Details Read'] },
+      targets,
+    }
     const one = healer(options)
     await one.check()
     expect((await one.history())[0]).toMatchObject({
@@ -71,10 +109,19 @@ describe('the history (F3)', () => {
     await one.check()
     const [row] = await one.history()
     expect(row).toMatchObject({
-      ...{ overall_health: 'unhealthy', account_token_valid: null, account_token_has_all_perms: false, account_token_missing_perms: null },
+      ...{
+        overall_health: 'unhealthy',
+        account_token_valid: null,
+        account_token_has_all_perms: false,
+        account_token_missing_perms: null,
+      },
       ...{ user_token_valid: false, user_token_missing_perms: 1 },
     })
-    expect(row?.targets.map(({ name, missing }) => [name, missing])).toEqual([['account', 2], ['account-2', null], ['user', 1]])
+    expect(row?.targets.map(({ name, missing }) => [name, missing])).toEqual([
+      ['account', 2],
+      ['account-2', null],
+      ['user', 1],
+    ])
   })
 
   it('answers status() without a request, pages, and lets go of what is old (F4)', async () => {
@@ -94,7 +141,13 @@ describe('the history (F3)', () => {
     const rest = await one.history({ limit: 100, before: rows.at(-1) })
     expect(rows.length + rest.length).toBe(5)
     expect(await one.history({ before: new Date(rest.at(-1)?.at ?? 0) })).toEqual([])
-    for (const query of [{ limit: 0 }, { limit: 1001 }, { before: { at: 'x' } }, { before: Number.NaN }, { after: 1 }]) {
+    for (const query of [
+      { limit: 0 },
+      { limit: 1001 },
+      { before: { at: 'x' } },
+      { before: Number.NaN },
+      { after: 1 },
+    ]) {
       await expect(one.history(query as never)).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
     }
     await fake.advance('2d')
@@ -107,14 +160,23 @@ describe('the history (F3)', () => {
     await one.check()
     await fake.advance('1h')
     await one.heal()
-    cloudflare.setPolicies(target.id, [{ groups: ['Workers Scripts Write', 'D1 Write'], resources: cloudflare.on(account) }])
+    cloudflare.setPolicies(target.id, [
+      { groups: ['Workers Scripts Write', 'D1 Write'], resources: cloudflare.on(account) },
+    ])
     cloudflare.ungrantable.add('Queues Write')
     await fake.advance('1h')
     await one.heal()
     const all = await one.analytics({ since: '1d' })
-    expect(all).toMatchObject({ checks: 3, heals: { attempted: 2, succeeded: 1, failed: 1, unknown: 0 }, truncated: false })
+    expect(all).toMatchObject({
+      checks: 3,
+      heals: { attempted: 2, succeeded: 1, failed: 1, unknown: 0 },
+      truncated: false,
+    })
     expect(all.healthyShare).toBeCloseTo(1 / 3)
-    expect(all.mostMissing).toEqual([{ group: 'Queues Write', times: 3 }, { group: 'D1 Write', times: 2 }])
+    expect(all.mostMissing).toEqual([
+      { group: 'Queues Write', times: 3 },
+      { group: 'D1 Write', times: 2 },
+    ])
     expect((await one.analytics({ since: fake.now() - 60_000 })).checks).toBe(1)
     await expect(one.analytics({ since: 'yesterday' as never })).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
   })
@@ -165,7 +227,12 @@ describe('what is told', () => {
       clock,
       fetch: async (url, init) => {
         const body = String(init?.body)
-        const checked = verifyWebhook({ secret, headers: init?.headers as { [name: string]: string }, body, now: clock.now() })
+        const checked = verifyWebhook({
+          secret,
+          headers: init?.headers as { [name: string]: string },
+          body,
+          now: clock.now(),
+        })
         posted.push([String(url), checked.ok, (JSON.parse(body) as { type: string }).type])
         return new Response('no', { status: posted.length === 1 ? 200 : 500 })
       },
@@ -179,7 +246,10 @@ describe('what is told', () => {
     })
     const told = recorder(one)
     await one.heal()
-    expect(notices.map(({ type, target }) => [type, target])).toEqual([['degraded', 'account'], ['healed', 'account']])
+    expect(notices.map(({ type, target }) => [type, target])).toEqual([
+      ['degraded', 'account'],
+      ['healed', 'account'],
+    ])
     expect(notices[0]?.text).toBe('Cloudflare token account is degraded: lacks 2 permissions')
     expect(notices[1]?.text).toContain("taken back by rollback('")
     expect(posted).toEqual([
@@ -229,7 +299,10 @@ describe('a cron', () => {
   it('only checks where it is told to', async () => {
     const { healer, cloudflare } = await setUp()
     const one = healer(CEILING)
-    await createScheduledHandler(one, { action: 'check' })({ scheduledTime: Date.UTC(2030, 0, 2), cron: '0 0 * * *' }, {})
+    await createScheduledHandler(one, { action: 'check' })(
+      { scheduledTime: Date.UTC(2030, 0, 2), cron: '0 0 * * *' },
+      {},
+    )
     expect(cloudflare.count('PUT')).toBe(0)
     expect((await one.history())[0]?.action).toBe('check')
   })
@@ -239,14 +312,30 @@ describe('rules', () => {
   it('run the actions cloudflare.check and cloudflare.heal', async () => {
     const { healer, fake } = await setUp()
     const one = healer(CEILING)
-    const tokens = new Tokenwright({ store: new MemoryTokenStore({ clock: fake }), keys: generateSecret(), clock: fake })
+    const tokens = new Tokenwright({
+      store: new MemoryTokenStore({ clock: fake }),
+      keys: generateSecret(),
+      clock: fake,
+    })
     registerCloudflareActions(tokens.rules, one)
     await tokens.rules.create({ name: 'look', action: 'cloudflare.check', schedule: 'daily' })
-    await tokens.rules.create({ name: 'mend', action: 'cloudflare.heal', schedule: { cron: '0 */6 * * *', timezone: 'UTC' } })
-    expect(await tokens.rules.execute('look')).toMatchObject({ outcome: 'ok', counts: { targets: 1, healthy: 0, degraded: 1, unhealthy: 0 } })
-    expect(await tokens.rules.execute('mend')).toMatchObject({ outcome: 'ok', counts: { targets: 1, healthy: 1, healed: 1, failed: 0 } })
+    await tokens.rules.create({
+      name: 'mend',
+      action: 'cloudflare.heal',
+      schedule: { cron: '0 */6 * * *', timezone: 'UTC' },
+    })
+    expect(await tokens.rules.execute('look')).toMatchObject({
+      outcome: 'ok',
+      counts: { targets: 1, healthy: 0, degraded: 1, unhealthy: 0 },
+    })
+    expect(await tokens.rules.execute('mend')).toMatchObject({
+      outcome: 'ok',
+      counts: { targets: 1, healthy: 1, healed: 1, failed: 0 },
+    })
     expect((await one.history())[0]).toMatchObject({ actor: 'rule:mend', auto_heal_success: true })
-    await expect(tokens.rules.create({ name: 'wrong', action: 'cloudflare.heal', schedule: 'daily', params: { force: true } })).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+    await expect(
+      tokens.rules.create({ name: 'wrong', action: 'cloudflare.heal', schedule: 'daily', params: { force: true } }),
+    ).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
     await tokens.close()
   })
 })
@@ -265,7 +354,10 @@ describe('roll', () => {
       },
     })
     expect(result).toMatchObject({ target: 'account', tokenId: target.id, published: 'ok' })
-    expect(seen).toEqual([['SHOP', target.id, 1, result.token.length], ['SHOP', target.id, 2, result.token.length]])
+    expect(seen).toEqual([
+      ['SHOP', target.id, 1, result.token.length],
+      ['SHOP', target.id, 2, result.token.length],
+    ])
     const put = cloudflare.requests.filter(({ method }) => method === 'PUT')
     expect(put).toHaveLength(1)
     expect(put[0]).toMatchObject({ path: expect.stringMatching(/\/value$/), body: {} })

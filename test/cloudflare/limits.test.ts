@@ -1,7 +1,12 @@
 import Cloudflare from 'cloudflare'
 import { createClient } from 'cloudflare/tree-shakable'
 import { afterEach, describe, expect, it } from 'vitest'
-import { CloudflareApiError, CloudflareTokenHealer, createCloudflareClient, fromCloudflare } from '../../src/cloudflare/index.ts'
+import {
+  CloudflareApiError,
+  CloudflareTokenHealer,
+  createCloudflareClient,
+  fromCloudflare,
+} from '../../src/cloudflare/index.ts'
 import { Secret } from '../../src/kernel/secret.ts'
 import { CloudflareSimulator } from '../../src/testing/index.ts'
 import { REQUIRED, setUp } from './fixture.ts'
@@ -24,7 +29,10 @@ describe('reads', () => {
 
   it.each(['Tue, 01 Jan 2030 00:00:05 GMT', undefined, 'soon'])('with a retry-after of %s too', async (retryAfter) => {
     const { healer, cloudflare, fake } = await setUp({ groups: REQUIRED })
-    cloudflare.fault({ path: '/verify', fault: { type: 'rate_limited', ...(retryAfter !== undefined && { retryAfter }) } })
+    cloudflare.fault({
+      path: '/verify',
+      fault: { type: 'rate_limited', ...(retryAfter !== undefined && { retryAfter }) },
+    })
     expect((await healer().check()).overall_health).toBe('healthy')
     expect(fake.monotonic()).toBeLessThan(10_000)
   })
@@ -40,7 +48,11 @@ describe('reads', () => {
 
   it('of a refusal aren’t repeated', async () => {
     const { healer, cloudflare, target } = await setUp({ groups: REQUIRED })
-    cloudflare.fault({ path: target.id, times: 9, fault: { type: 'error', status: 403, code: 9109, message: 'Unauthorized to access requested resource' } })
+    cloudflare.fault({
+      path: target.id,
+      times: 9,
+      fault: { type: 'error', status: 403, code: 9109, message: 'Unauthorized to access requested resource' },
+    })
     await healer().check()
     expect(cloudflare.requests.filter(({ path }) => path.endsWith(target.id))).toHaveLength(1)
   })
@@ -61,7 +73,11 @@ describe('an abort', () => {
     const world = await setUp()
     for (const type of ['hang', 'rate_limited'] as const) {
       world.cloudflare.requests.length = 0
-      world.cloudflare.fault({ path: '/verify', times: 9, fault: type === 'hang' ? { type } : { type, retryAfter: '20' } })
+      world.cloudflare.fault({
+        path: '/verify',
+        times: 9,
+        fault: type === 'hang' ? { type } : { type, retryAfter: '20' },
+      })
       const abort = new AbortController()
       // The fake clock stands still: a wait that isn't ended never ends.
       const one = world.healer({ ...CEILING, clock: world.fake })
@@ -83,13 +99,23 @@ describe('an abort', () => {
     const abort = new AbortController()
     cloudflare.onUpdate = () => abort.abort(new Error('enough'))
     await expect(healer(CEILING).heal({ signal: abort.signal })).rejects.toThrow('enough')
-    expect((await state.rows({ limit: 1 }))[0]).toMatchObject({ action: 'heal', auto_heal_success: null, error_code: 'Error' })
+    expect((await state.rows({ limit: 1 }))[0]).toMatchObject({
+      action: 'heal',
+      auto_heal_success: null,
+      error_code: 'Error',
+    })
     expect(await state.lease(`token:${target.id}`, 'next', 9e15, Date.UTC(2030, 0, 1))).toBe(true)
   })
 })
 
 describe('the credential', () => {
-  const names = ['CLOUDFLARE_API_KEY', 'CLOUDFLARE_EMAIL', 'CLOUDFLARE_API_TOKEN', 'CLOUDFLARE_BASE_URL', 'CLOUDFLARE_API_USER_SERVICE_KEY']
+  const names = [
+    'CLOUDFLARE_API_KEY',
+    'CLOUDFLARE_EMAIL',
+    'CLOUDFLARE_API_TOKEN',
+    'CLOUDFLARE_BASE_URL',
+    'CLOUDFLARE_API_USER_SERVICE_KEY',
+  ]
   afterEach(() => {
     for (const name of names) delete process.env[name]
   })
@@ -150,17 +176,22 @@ describe('the credential', () => {
 
   it('of a server that says it back isn’t told', async () => {
     const { healer, target, cloudflare } = await setUp()
-    cloudflare.fault({ path: '/verify', fault: { type: 'error', status: 403, code: 9109, message: `bad token ${target.value}` } })
+    cloudflare.fault({
+      path: '/verify',
+      fault: { type: 'error', status: 403, code: 9109, message: `bad token ${target.value}` },
+    })
     const report = await healer().check()
     expect(JSON.stringify(report)).not.toContain(target.value)
-    expect(report.targets[0]?.fault?.message).toContain('[secret]')
+    expect(report.targets[0]?.fault?.message).toBe('bad token […]')
   })
 })
 
 it('an error of the API has the pair that Cloudflare said, and what to do', async () => {
   const { healer, own, account, cloudflare } = await setUp()
   cloudflare.setPolicies(own.id, [{ groups: ['D1 Read'], resources: cloudflare.on(account) }])
-  const one = healer({ targets: [{ kind: 'account', accountId: account, token: (await setUp()).target.value, tokenId: own.id, name: 'x' }] })
+  const one = healer({
+    targets: [{ kind: 'account', accountId: account, token: (await setUp()).target.value, tokenId: own.id, name: 'x' }],
+  })
   const error = await one.roll('x').catch((each: unknown) => each)
   expect(error).toMatchObject({ code: 'ERR_LOCK_OUT' })
   const other = cloudflare.addToken({ account, policies: [{ groups: ['D1 Read'], resources: cloudflare.on(account) }] })

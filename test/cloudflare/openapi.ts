@@ -102,7 +102,8 @@ function check(given: Schema, value: unknown, at: string, side: 'request' | 'ans
     found.push(`${at} is ${JSON.stringify(value)}, none of its values`)
   switch (own.type) {
     case 'object':
-      return checkObject(own, value, at, side, found)
+      checkObject(own, value, at, side, found)
+      return
     case 'array':
       if (!Array.isArray(value)) found.push(`${at} is no array`)
       else if (own.items !== undefined)

@@ -9,8 +9,8 @@ import { expiryOf } from '../../src/cloudflare/expiry.ts'
 import { faultOf, locationOf, waitOf } from '../../src/cloudflare/fault.ts'
 import { inParallel } from '../../src/cloudflare/in-parallel.ts'
 import { KNOWN_GROUPS } from '../../src/cloudflare/known-groups.ts'
-import { addGrants } from '../../src/cloudflare/merge-policies.ts'
 import { holdOf, NO_MARK, noteChange, noteFound, noteGiven } from '../../src/cloudflare/mark.ts'
+import { addGrants } from '../../src/cloudflare/merge-policies.ts'
 import { coverers, mapOf, readResources } from '../../src/cloudflare/resources.ts'
 import { bodyOf, contentOf, readToken } from '../../src/cloudflare/token-record.ts'
 import { idOf } from './fixture.ts'
@@ -20,7 +20,13 @@ const ON = { [`com.cloudflare.api.account.${ACCOUNT}`]: '*' }
 
 describe('what an answer means (facts: the error table)', () => {
   const meaning = (status: number, code: number, message: string) =>
-    faultOf(status, readEnvelope({ status, text: JSON.stringify({ success: false, errors: [{ code, message }], messages: [], result: null }) }))?.kind
+    faultOf(
+      status,
+      readEnvelope({
+        status,
+        text: JSON.stringify({ success: false, errors: [{ code, message }], messages: [], result: null }),
+      }),
+    )?.kind
   it.each<[number, number, string, string]>([
     [401, 1000, 'Invalid API Token', 'invalid_token'],
     [403, 9109, 'Valid user-level authentication not found', 'wrong_family'],
@@ -52,13 +58,19 @@ describe('what an answer means (facts: the error table)', () => {
     fc.assert(
       fc.property(fc.integer({ min: 100, max: 599 }), fc.json(), (status, text) => {
         const envelope = readEnvelope({ status, text })
-        if (faultOf(status, envelope) === undefined) expect(envelope?.success === true && status >= 200 && status < 300).toBe(true)
+        if (faultOf(status, envelope) === undefined)
+          expect(envelope?.success === true && status >= 200 && status < 300).toBe(true)
       }),
     )
   })
 
   it('a good one may carry the code that else stands for an error', () => {
-    const text = JSON.stringify({ success: true, errors: [], messages: [{ code: 10000, message: 'active' }], result: { id: 1 } })
+    const text = JSON.stringify({
+      success: true,
+      errors: [],
+      messages: [{ code: 10000, message: 'active' }],
+      result: { id: 1 },
+    })
     expect(faultOf(200, readEnvelope({ status: 200, text }))).toBe(undefined)
   })
 
@@ -69,7 +81,7 @@ describe('what an answer means (facts: the error table)', () => {
     const read = readEnvelope({ status: 400, text })?.errors
     expect(read?.map(({ code }) => code)).toEqual([6003, 6111, 1, 1])
     expect(read?.[0]?.message.length).toBeLessThan(301)
-    expect(read?.[0]?.message).not.toMatch(/[\r\n\u001b]/)
+    for (const control of ['\r', '\n', '\u001b']) expect(read?.[0]?.message).not.toContain(control)
   })
 
   it('addresses and waits are read out strictly', () => {
@@ -99,7 +111,10 @@ describe('resources', () => {
     expect(coverers(zone, undefined)).toContain('com.cloudflare.api.account.zone.*')
     expect(coverers(zone, ACCOUNT)).toContain(`com.cloudflare.api.account.${ACCOUNT}/com.cloudflare.api.account.zone.*`)
     expect(coverers(zone, undefined)).not.toContain('com.cloudflare.api.account.*')
-    expect(coverers(`com.cloudflare.api.account.${ACCOUNT}`, ACCOUNT)).toEqual([`com.cloudflare.api.account.${ACCOUNT}`, 'com.cloudflare.api.account.*'])
+    expect(coverers(`com.cloudflare.api.account.${ACCOUNT}`, ACCOUNT)).toEqual([
+      `com.cloudflare.api.account.${ACCOUNT}`,
+      'com.cloudflare.api.account.*',
+    ])
     expect(coverers('com.cloudflare.edge.r2.bucket.x', ACCOUNT)).toEqual(['com.cloudflare.edge.r2.bucket.x'])
   })
 })
@@ -115,7 +130,12 @@ describe('the comparison', () => {
     if (typeof record === 'string') throw new Error(record)
     return record
   }
-  const required = KNOWN_GROUPS.slice(0, 14).map(({ id, name, scope }) => ({ group: id, name, scope, resource: `com.cloudflare.api.account.${ACCOUNT}` }))
+  const required = KNOWN_GROUPS.slice(0, 14).map(({ id, name, scope }) => ({
+    group: id,
+    name,
+    scope,
+    resource: `com.cloudflare.api.account.${ACCOUNT}`,
+  }))
   const run = (policies: Parameters<typeof compare>[0]['policies']) =>
     compare({ policies, required, ceiling: required, account: ACCOUNT, impliedBy: new Map(), isKnown: () => true })
 
@@ -130,7 +150,9 @@ describe('the comparison', () => {
       return Math.min(...times)
     }
     const [small, large, dense] = [least(2500, 1), least(10_000, 1), least(10_000, 5)]
-    console.log(`comparison: 2,500 policies ${small.toFixed(1)} ms, 10,000 ${large.toFixed(1)} ms, of five groups each ${dense.toFixed(1)} ms`)
+    console.log(
+      `comparison: 2,500 policies ${small.toFixed(1)} ms, 10,000 ${large.toFixed(1)} ms, of five groups each ${dense.toFixed(1)} ms`,
+    )
     expect(large).toBeLessThan(20)
     expect(large).toBeLessThan(Math.max(small * 10, 5))
   })
@@ -165,15 +187,34 @@ describe('the comparison', () => {
 describe('adding grants', () => {
   it('adds exactly those, whatever is there, and leaves every other policy the same object', () => {
     const known = KNOWN_GROUPS.filter(({ scope }) => scope === 'com.cloudflare.api.account').slice(0, 6)
-    const resource = fc.constantFrom(`com.cloudflare.api.account.${ACCOUNT}`, 'com.cloudflare.api.account.*', `com.cloudflare.api.account.${'b'.repeat(32)}`)
+    const resource = fc.constantFrom(
+      `com.cloudflare.api.account.${ACCOUNT}`,
+      'com.cloudflare.api.account.*',
+      `com.cloudflare.api.account.${'b'.repeat(32)}`,
+    )
     const policy = fc.record({
       effect: fc.constantFrom('allow' as const, 'deny' as const),
-      permission_groups: fc.uniqueArray(fc.constantFrom(...known.map(({ id }) => ({ id }))), { minLength: 1, maxLength: 3 }),
-      resources: fc.array(resource, { minLength: 1, maxLength: 2 }).map((all) => Object.fromEntries(all.map((each) => [each, '*']))),
+      permission_groups: fc.uniqueArray(fc.constantFrom(...known.map(({ id }) => ({ id }))), {
+        minLength: 1,
+        maxLength: 3,
+      }),
+      resources: fc
+        .array(resource, { minLength: 1, maxLength: 2 })
+        .map((all) => Object.fromEntries(all.map((each) => [each, '*']))),
     })
-    const grant = fc.record({ of: fc.constantFrom(...known), resource }).map(({ of, resource: on }) => ({ group: of.id, name: of.name, scope: of.scope, resource: on }))
-    const effects = (policies: readonly { effect: string; permission_groups: readonly { id: string }[]; resources: object }[]) =>
-      new Set(policies.flatMap((each) => Object.keys(each.resources).flatMap((on) => each.permission_groups.map(({ id }) => `${each.effect} ${id} ${on}`))))
+    const grant = fc
+      .record({ of: fc.constantFrom(...known), resource })
+      .map(({ of, resource: on }) => ({ group: of.id, name: of.name, scope: of.scope, resource: on }))
+    const effects = (
+      policies: readonly { effect: string; permission_groups: readonly { id: string }[]; resources: object }[],
+    ) =>
+      new Set(
+        policies.flatMap((each) =>
+          Object.keys(each.resources).flatMap((on) =>
+            each.permission_groups.map(({ id }) => `${each.effect} ${id} ${on}`),
+          ),
+        ),
+      )
     fc.assert(
       fc.property(fc.array(policy, { maxLength: 6 }), fc.array(grant, { maxLength: 6 }), (policies, grants) => {
         const after = addGrants(policies, grants, (id) => [known.find((each) => each.id === id)?.scope ?? ''])
@@ -189,7 +230,14 @@ describe('adding grants', () => {
 })
 
 describe('a token', () => {
-  const token = { id: ACCOUNT, name: 'n', status: 'active', policies: [{ id: 'p', effect: 'allow', permission_groups: [{ id: idOf('D1 Write'), name: 'D1 Write' }], resources: ON }] }
+  const token = {
+    id: ACCOUNT,
+    name: 'n',
+    status: 'active',
+    policies: [
+      { id: 'p', effect: 'allow', permission_groups: [{ id: idOf('D1 Write'), name: 'D1 Write' }], resources: ON },
+    ],
+  }
 
   it('that can’t be given back whole isn’t read', () => {
     expect(typeof readToken(token)).toBe('object')
@@ -218,32 +266,58 @@ describe('a token', () => {
   it('is the same in whatever order its policies and groups come', () => {
     const record = readToken(token)
     if (typeof record === 'string') throw new Error(record)
-    const two = [...record.fields.policies, { effect: 'deny' as const, permission_groups: [{ id: 'b' }, { id: 'a' }], resources: ON }]
-    const turned = [...two].reverse().map((each) => ({ ...each, permission_groups: [...each.permission_groups].reverse() }))
+    const two = [
+      ...record.fields.policies,
+      { effect: 'deny' as const, permission_groups: [{ id: 'b' }, { id: 'a' }], resources: ON },
+    ]
+    const turned = [...two]
+      .reverse()
+      .map((each) => ({ ...each, permission_groups: [...each.permission_groups].reverse() }))
     expect(contentOf(record.fields, two)).toBe(contentOf(record.fields, turned))
-    expect(contentOf({ ...record.fields, expires_on: '2030-01-01T00:00:00Z' })).toBe(contentOf({ ...record.fields, expires_on: '2030-01-01T00:00:00.000Z' }))
+    expect(contentOf({ ...record.fields, expires_on: '2030-01-01T00:00:00Z' })).toBe(
+      contentOf({ ...record.fields, expires_on: '2030-01-01T00:00:00.000Z' }),
+    )
     expect(contentOf({ ...record.fields, condition: {} })).toBe(contentOf(record.fields))
-    expect(bodyOf({ ...record.fields, condition: { request_ip: { in: [], not_in: [] } } }, [])).not.toHaveProperty('condition')
+    expect(bodyOf({ ...record.fields, condition: { request_ip: { in: [], not_in: [] } } }, [])).not.toHaveProperty(
+      'condition',
+    )
   })
 
   it('after a change is told apart: as planned, as before, in part, different', () => {
     const record = readToken(token)
     if (typeof record === 'string') throw new Error(record)
-    const added = ['D1 Read', 'Pages Read'].map((name) => ({ group: idOf(name), name, scope: 'com.cloudflare.api.account', resource: Object.keys(ON)[0] ?? '' }))
+    const added = ['D1 Read', 'Pages Read'].map((name) => ({
+      group: idOf(name),
+      name,
+      scope: 'com.cloudflare.api.account',
+      resource: Object.keys(ON)[0] ?? '',
+    }))
     const planned = addGrants(record.fields.policies, added, () => ['com.cloudflare.api.account'])
-    const after = (policies: readonly object[], more: object = {}) => {
-      const read = readToken({ ...token, ...more, policies })
-      if (typeof read === 'string') throw new Error(read)
-      return aftermathOf(record.fields, planned, added, read)
+    const becomes = (policies: readonly object[], more: object = {}) => {
+      const got = readToken({ ...token, ...more, policies })
+      if (typeof got === 'string') throw new Error(got)
+      return aftermathOf(record.fields, planned, added, got)
     }
-    expect(after(planned).state).toBe('as_planned')
+    expect(becomes(planned).state).toBe('as_planned')
     // Split in two by the server: the same grants all the same.
-    expect(after([...record.fields.policies, ...added.map(({ group }) => ({ effect: 'allow', permission_groups: [{ id: group }], resources: ON }))]).state).toBe('as_planned')
-    expect(after(token.policies).state).toBe('as_before')
-    expect(after([...token.policies, { effect: 'allow', permission_groups: [{ id: idOf('D1 Read') }], resources: ON }])).toMatchObject({ state: 'incomplete', lacking: [{ name: 'Pages Read' }] })
-    expect(after([{ effect: 'allow', permission_groups: added.map(({ group }) => ({ id: group })), resources: ON }])).toMatchObject({ state: 'different', what: ['permissions were lost'] })
-    expect(after(planned, { status: 'disabled' })).toMatchObject({ state: 'different', what: ['status'] })
-    expect(after(planned, { expires_on: '2040-01-01T00:00:00Z' })).toMatchObject({ state: 'different', what: ['expires_on'] })
+    expect(
+      becomes([
+        ...record.fields.policies,
+        ...added.map(({ group }) => ({ effect: 'allow', permission_groups: [{ id: group }], resources: ON })),
+      ]).state,
+    ).toBe('as_planned')
+    expect(becomes(token.policies).state).toBe('as_before')
+    expect(
+      becomes([...token.policies, { effect: 'allow', permission_groups: [{ id: idOf('D1 Read') }], resources: ON }]),
+    ).toMatchObject({ state: 'incomplete', lacking: [{ name: 'Pages Read' }] })
+    expect(
+      becomes([{ effect: 'allow', permission_groups: added.map(({ group }) => ({ id: group })), resources: ON }]),
+    ).toMatchObject({ state: 'different', what: ['permissions were lost'] })
+    expect(becomes(planned, { status: 'disabled' })).toMatchObject({ state: 'different', what: ['status'] })
+    expect(becomes(planned, { expires_on: '2040-01-01T00:00:00Z' })).toMatchObject({
+      state: 'different',
+      what: ['expires_on'],
+    })
   })
 })
 
@@ -252,9 +326,18 @@ describe('the end of a token (F1)', () => {
     const now = Date.UTC(2030, 0, 1)
     const at = (ms: number) => expiryOf(new Date(now + ms).toISOString(), now).severity
     const DAY = 86_400_000
-    expect([at(31 * DAY), at(30 * DAY), at(7 * DAY), at(DAY), at(1), at(0), at(-1)]).toEqual(['far', 'notice', 'warning', 'critical', 'critical', 'expired', 'expired'])
+    expect([at(31 * DAY), at(30 * DAY), at(7 * DAY), at(DAY), at(1), at(0), at(-1)]).toEqual([
+      'far',
+      'notice',
+      'warning',
+      'critical',
+      'critical',
+      'expired',
+      'expired',
+    ])
     expect(expiryOf(undefined, now)).toEqual({ severity: 'none' })
-    for (const text of ['', 'soon', '2030', '0', '2030-13-01T00:00:00Z', 'x'.repeat(9999)]) expect(expiryOf(text, now)).toEqual({ severity: 'unreadable' })
+    for (const text of ['', 'soon', '2030', '0', '2030-13-01T00:00:00Z', 'x'.repeat(9999)])
+      expect(expiryOf(text, now)).toEqual({ severity: 'unreadable' })
   })
 })
 
@@ -294,19 +377,31 @@ describe('the catalogue', () => {
   const rows = KNOWN_GROUPS.map(({ id, name, scope }) => ({ id, name, scopes: [scope] }))
 
   it('that is short, empty or no list is none', () => {
-    for (const [given, total] of [[rows, rows.length + 1], [[], 0], ['rows', undefined], [[{ id: 'x', name: 'D1' }], undefined]] as const) {
+    for (const [given, total] of [
+      [rows, rows.length + 1],
+      [[], 0],
+      ['rows', undefined],
+      [[{ id: 'x', name: 'D1' }], undefined],
+    ] as const) {
       expect(() => new PermissionCatalogue(given, total)).toThrow('ERR_CATALOGUE_INCOMPLETE')
     }
-    expect(new PermissionCatalogue([...rows, null, { name: 'x' }], rows.length).byId(idOf('D1 Write'))?.name).toBe('D1 Write')
+    expect(new PermissionCatalogue([...rows, null, { name: 'x' }], rows.length).byId(idOf('D1 Write'))?.name).toBe(
+      'D1 Write',
+    )
   })
 
   it('has scopes that nobody here knows yet, and takes no part of a name for one', () => {
-    const catalogue = new PermissionCatalogue([...rows, { id: 'f'.repeat(32), name: 'Script Write', scopes: ['com.cloudflare.edge.worker.script'] }], undefined)
+    const catalogue = new PermissionCatalogue(
+      [...rows, { id: 'f'.repeat(32), name: 'Script Write', scopes: ['com.cloudflare.edge.worker.script'] }],
+      undefined,
+    )
     expect(catalogue.find('Script Write', undefined, 'account').scope).toBe('com.cloudflare.edge.worker.script')
     expect(() => catalogue.find('AI', undefined, 'account')).toThrow('ERR_UNKNOWN_PERMISSION_GROUP')
     expect(() => catalogue.find('Workers Scripts Wirte', undefined, 'account')).toThrow('Workers Scripts Write')
     expect(() => catalogue.find('Workers Everything Write', undefined, 'account')).toThrow('perhaps Workers')
-    expect(() => catalogue.find('DNS Write', 'com.cloudflare.api.account', 'account')).toThrow('ERR_UNKNOWN_PERMISSION_GROUP')
+    expect(() => catalogue.find('DNS Write', 'com.cloudflare.api.account', 'account')).toThrow(
+      'ERR_UNKNOWN_PERMISSION_GROUP',
+    )
   })
 })
 
@@ -324,5 +419,10 @@ it('parallel work keeps its order and its bound, and stops at a failure', async 
 })
 
 it('nothing to sum up is no share', () => {
-  expect(analyse([], 0, 1, false)).toMatchObject({ checks: 0, healthyShare: null, heals: { attempted: 0 }, mostMissing: [] })
+  expect(analyse([], 0, 1, false)).toMatchObject({
+    checks: 0,
+    healthyShare: null,
+    heals: { attempted: 0 },
+    mostMissing: [],
+  })
 })

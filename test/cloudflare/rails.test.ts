@@ -19,7 +19,8 @@ const base: CloudflareTokenHealerOptions = {
   targets: [{ kind: 'account', accountId: ID, tokenId: 'b'.repeat(32) }],
   required: ['D1 Write'],
 }
-const make = (options: object) => () => new CloudflareTokenHealer({ ...base, ...options } as CloudflareTokenHealerOptions)
+const make = (options: object) => () =>
+  new CloudflareTokenHealer({ ...base, ...options } as CloudflareTokenHealerOptions)
 
 describe('a healer is not made', () => {
   it.each<[string, object]>([
@@ -37,8 +38,24 @@ describe('a healer is not made', () => {
     ['of an account’s token without its account', { targets: [{ kind: 'account', tokenId: ID }] }],
     ['of a target that can’t be found', { targets: [{ kind: 'user' }] }],
     ['of a target of no kind', { targets: [{ tokenId: ID }] }],
-    ['of the same target twice', { targets: [{ kind: 'user', tokenId: ID }, { kind: 'user', tokenId: ID }] }],
-    ['of two of one name', { targets: [{ kind: 'user', tokenId: ID, name: 'a' }, { kind: 'user', tokenId: 'b'.repeat(32), name: 'a' }] }],
+    [
+      'of the same target twice',
+      {
+        targets: [
+          { kind: 'user', tokenId: ID },
+          { kind: 'user', tokenId: ID },
+        ],
+      },
+    ],
+    [
+      'of two of one name',
+      {
+        targets: [
+          { kind: 'user', tokenId: ID, name: 'a' },
+          { kind: 'user', tokenId: 'b'.repeat(32), name: 'a' },
+        ],
+      },
+    ],
     ['for nothing required', { required: [] }],
     ['without saying what is required', { required: undefined }],
     ['for a kind without requirements', { required: { user: ['User Details Read'] } }],
@@ -52,7 +69,10 @@ describe('a healer is not made', () => {
     ['for a resource that is none', { required: [{ group: 'D1 Write', resource: 'everything' }] }],
     ['for a zone by its name', { required: [{ group: 'DNS Read', resource: { zone: 'example.com' } }] }],
     ['for two resources at once', { required: [{ group: 'DNS Read', resource: { zone: ID, account: ID } }] }],
-    ['for a wildcard of buckets', { required: [{ group: 'Workers R2 Storage Bucket Item Read', resource: { bucket: '*' } }] }],
+    [
+      'for a wildcard of buckets',
+      { required: [{ group: 'Workers R2 Storage Bucket Item Read', resource: { bucket: '*' } }] },
+    ],
     ['with autoHeal and no ceiling', { autoHeal: true }],
     ['with a truth that is none', { autoHeal: 'yes', ceiling: ['D1 Write'] }],
     ['with a callback that is none', { approve: true }],
@@ -70,7 +90,12 @@ describe('a healer is not made', () => {
   it.each<[object]>([
     [{ ceiling: ['D1 Read'] }],
     [{ ceiling: [{ group: 'D1 Write', resource: { account: 'c'.repeat(32) } }] }],
-    [{ required: [{ group: 'DNS Read', resource: 'zones' }], ceiling: [{ group: 'DNS Read', resource: { zone: ID } }] }],
+    [
+      {
+        required: [{ group: 'DNS Read', resource: 'zones' }],
+        ceiling: [{ group: 'DNS Read', resource: { zone: ID } }],
+      },
+    ],
     [{ required: { account: ['D1 Write'] }, ceiling: { user: ['User Details Read'] } }],
   ])('with requirements outside the ceiling (C2): %j', (options) => {
     expect(make(options)).toThrow(OutsideCeilingError)
@@ -79,7 +104,12 @@ describe('a healer is not made', () => {
   it('but with those within it, in whatever spelling', () => {
     expect(make({ required: ['D1 Edit'], ceiling: ['09b2857d1c31407795e75e3fed8617a1'] })).not.toThrow()
     expect(make({ required: ['com.cloudflare.api.account.d1:edit'], ceiling: ['D1 Write'] })).not.toThrow()
-    expect(make({ required: [{ group: 'DNS Read', resource: { zone: ID } }], ceiling: [{ group: 'DNS Read', resource: 'zones' }] })).not.toThrow()
+    expect(
+      make({
+        required: [{ group: 'DNS Read', resource: { zone: ID } }],
+        ceiling: [{ group: 'DNS Read', resource: 'zones' }],
+      }),
+    ).not.toThrow()
     expect(make({ required: ['D1 Write'], ceiling: [{ group: 'D1 Write', resource: 'accounts' }] })).not.toThrow()
   })
 
@@ -99,14 +129,18 @@ describe('a healer is not made', () => {
 
   it('but for one that is named', () => {
     expect(make({ required: [tokenAdministration], allowSensitive: ['Account API Tokens Write'] })).not.toThrow()
-    expect(make({ required: [tokenAdministration], allowSensitive: ['Billing Write'] })).toThrow(SensitivePermissionError)
+    expect(make({ required: [tokenAdministration], allowSensitive: ['Billing Write'] })).toThrow(
+      SensitivePermissionError,
+    )
     expect(make({ required: [{ group: 'Access: Apps and Policies Read', scope: 'account' }] })).not.toThrow()
   })
 
   it('and a sensitive group by an id that only the catalogue knows is refused when that is known', async () => {
     const { healer, cloudflare } = await setUp()
     const id = cloudflare.groups.find(({ name }) => name === 'Access: Apps and Policies Write')?.id ?? ''
-    const error = await healer({ required: [id] }).check().catch((each: unknown) => each)
+    const error = await healer({ required: [id] })
+      .check()
+      .catch((each: unknown) => each)
     expect(error).toBeInstanceOf(SensitivePermissionError)
     expect(cloudflare.count('PUT')).toBe(0)
   })
@@ -131,7 +165,13 @@ describe('by default', () => {
     await expect(one.apply(await one.plan())).rejects.toMatchObject({ code: 'ERR_APPROVAL', reason: 'missing' })
     expect(cloudflare.count('PUT')).toBe(0)
     const rows = await state.rows({ limit: 10 })
-    expect(rows.map(({ action, auto_heal_attempted, auto_heal_success }) => [action, auto_heal_attempted, auto_heal_success])).toEqual([
+    expect(
+      rows.map(({ action, auto_heal_attempted, auto_heal_success }) => [
+        action,
+        auto_heal_attempted,
+        auto_heal_success,
+      ]),
+    ).toEqual([
       ['apply', false, null],
       ['heal', false, null],
       ['heal', false, null],
@@ -156,7 +196,12 @@ describe('an approval (C4)', () => {
     await expect(one.apply(plan)).rejects.toMatchObject({ code: 'ERR_APPROVAL', reason })
     expect(cloudflare.count('PUT')).toBe(0)
     const [row] = await state.rows({ limit: 1 })
-    expect(row).toMatchObject({ action: 'apply', error_code: 'ERR_APPROVAL', planHash: plan.planHash, auto_heal_attempted: false })
+    expect(row).toMatchObject({
+      action: 'apply',
+      error_code: 'ERR_APPROVAL',
+      planHash: plan.planHash,
+      auto_heal_attempted: false,
+    })
     expect(row?.targets[0]?.change?.outcome).toBe('not_approved')
     expect((await one.heal()).changes[0]?.outcome).toBe('not_approved')
   })
@@ -195,7 +240,9 @@ describe('an approval (C4)', () => {
     const one = healer()
     const a = await one.plan()
     const approval = { planHash: a.planHash, by: 'ada', expiresAt: clock.now() + 60_000 }
-    cloudflare.setPolicies(a.target.tokenId, [{ groups: ['D1 Write'], resources: cloudflare.on(a.target.accountId ?? '') }])
+    cloudflare.setPolicies(a.target.tokenId, [
+      { groups: ['D1 Write'], resources: cloudflare.on(a.target.accountId ?? '') },
+    ])
     const b = await one.plan()
     await expect(one.apply(b, { approval })).rejects.toMatchObject({ reason: 'other_plan' })
     await expect(one.apply(a, { approval })).rejects.toMatchObject({ code: 'ERR_PLAN_STALE' })
@@ -224,7 +271,10 @@ describe('its own credential', () => {
   it('never loses the group for writing tokens (lock-out)', async () => {
     const world = await setUp()
     world.cloudflare.setPolicies(world.own.id, [
-      { groups: ['Account API Tokens Write', 'D1 Write', 'Billing Read'], resources: world.cloudflare.on(world.account) },
+      {
+        groups: ['Account API Tokens Write', 'D1 Write', 'Billing Read'],
+        resources: world.cloudflare.on(world.account),
+      },
     ])
     const one = world.healer({ ...itself(world), required: ['D1 Write'], allowSelfEscalation: true })
     const plan = await one.narrow()
@@ -258,7 +308,10 @@ describe('narrow', () => {
     const approval = { planHash: plan.planHash, by: 'ada', expiresAt: clock.now() + 60_000 }
     const result = await one.apply(plan, { approval })
     expect(result).toMatchObject({ outcome: 'narrowed', removed: 2 })
-    expect(cloudflare.grants(target.id).map((grant) => grant.split(' com.')[0])).toEqual(['allow Workers Scripts Write', 'deny Pages Read'])
+    expect(cloudflare.grants(target.id).map((grant) => grant.split(' com.')[0])).toEqual([
+      'allow Workers Scripts Write',
+      'deny Pages Read',
+    ])
     expect((await one.narrow()).removed).toEqual([])
   })
 
@@ -274,11 +327,14 @@ describe('thrashing', () => {
   it('is kept off by a cooldown and a cap a day', async () => {
     const { healer, target, account, cloudflare, fake } = await setUp()
     const one = healer({ ...CEILING, circuitAfter: 100 })
-    const take = () => cloudflare.setPolicies(target.id, [{ groups: ['Workers Scripts Write'], resources: cloudflare.on(account) }])
+    const take = () =>
+      cloudflare.setPolicies(target.id, [{ groups: ['Workers Scripts Write'], resources: cloudflare.on(account) }])
     const outcomes: unknown[] = []
     for (let run = 0; run < 5; run++) {
       const { changes } = await one.heal()
-      outcomes.push(changes[0]?.error === undefined ? changes[0]?.outcome : changes[0].error.message.match(/\((\w+)\)/)?.[1])
+      outcomes.push(
+        changes[0]?.error === undefined ? changes[0]?.outcome : changes[0].error.message.match(/\((\w+)\)/)?.[1],
+      )
       take()
       await fake.advance(run === 0 ? '30m' : '1h')
     }
@@ -293,7 +349,9 @@ describe('thrashing', () => {
     const told = recorder(one)
     for (let run = 0; run < 4; run++) {
       await one.heal()
-      cloudflare.setPolicies(target.id, [{ groups: ['Workers Scripts Write', 'Queues Write'], resources: cloudflare.on(account) }])
+      cloudflare.setPolicies(target.id, [
+        { groups: ['Workers Scripts Write', 'Queues Write'], resources: cloudflare.on(account) },
+      ])
       await fake.advance('6h')
     }
     expect(cloudflare.count('PUT')).toBe(2)

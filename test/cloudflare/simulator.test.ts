@@ -16,7 +16,10 @@ async function at(options: CloudflareSimulatorOptions = {}) {
   })
   const as = (value: string) =>
     new Cloudflare({ apiToken: value, baseURL, maxRetries: 0, apiKey: null, apiEmail: null, userServiceKey: null })
-  const manager = cloudflare.addToken({ account, policies: [{ groups: ['Account API Tokens Write'], resources: cloudflare.on(account) }] })
+  const manager = cloudflare.addToken({
+    account,
+    policies: [{ groups: ['Account API Tokens Write'], resources: cloudflare.on(account) }],
+  })
   const user = cloudflare.addToken({ policies: [{ groups: ['API Tokens Write'], resources: cloudflare.onUser() }] })
   return { clock, cloudflare, account, baseURL, as, manager, user, api: as(manager.value) }
 }
@@ -41,7 +44,10 @@ const policy = (resources: object, ...groups: string[]) => ({
 describe('the simulator, by the official client', () => {
   it('K1: knows each family at its own endpoint', async () => {
     const { account, as, manager, user } = await at()
-    expect(await as(manager.value).accounts.tokens.verify({ account_id: account })).toEqual({ id: manager.id, status: 'active' })
+    expect(await as(manager.value).accounts.tokens.verify({ account_id: account })).toEqual({
+      id: manager.id,
+      status: 'active',
+    })
     expect(await as(user.value).user.tokens.verify()).toEqual({ id: user.id, status: 'active' })
     expect(await refusal(as(manager.value).user.tokens.verify())).toEqual([401, 1000])
     expect(await refusal(as(user.value).accounts.tokens.verify({ account_id: account }))).toEqual([401, 1000])
@@ -52,7 +58,10 @@ describe('the simulator, by the official client', () => {
     const { baseURL, as, account } = await at()
     const bare = async (headers: { [name: string]: string }) => {
       const response = await fetch(`${baseURL}/user/tokens/verify`, { headers })
-      return [response.status, ((await response.json()) as { errors: { code: number; error_chain?: { code: number }[] }[] }).errors[0]]
+      return [
+        response.status,
+        ((await response.json()) as { errors: { code: number; error_chain?: { code: number }[] }[] }).errors[0],
+      ]
     }
     expect(await bare({})).toMatchObject([400, { code: 9106 }])
     expect(await bare({ authorization: 'Token x' })).toMatchObject([400, { code: 6003, error_chain: [{ code: 6111 }] }])
@@ -62,7 +71,10 @@ describe('the simulator, by the official client', () => {
 
   it('K3: lets a caller do what its own policies say, now', async () => {
     const { cloudflare, account, as, manager, api } = await at()
-    const reader = cloudflare.addToken({ account, policies: [{ groups: ['Account API Tokens Read'], resources: cloudflare.on(account) }] })
+    const reader = cloudflare.addToken({
+      account,
+      policies: [{ groups: ['Account API Tokens Read'], resources: cloudflare.on(account) }],
+    })
     const read = as(reader.value)
     const body = { account_id: account, name: 'x', policies: [policy(cloudflare.on(account), 'D1 Read')] }
     expect((await read.accounts.tokens.get(manager.id, { account_id: account })).id).toBe(manager.id)
@@ -76,7 +88,12 @@ describe('the simulator, by the official client', () => {
 
   it('K4, K5: judges statuses, dates and addresses as of now', async () => {
     const { cloudflare, clock, account, as } = await at()
-    const add = (more: object) => cloudflare.addToken({ account, policies: [{ groups: ['Account API Tokens Read'], resources: cloudflare.on(account) }], ...more })
+    const add = (more: object) =>
+      cloudflare.addToken({
+        account,
+        policies: [{ groups: ['Account API Tokens Read'], resources: cloudflare.on(account) }],
+        ...more,
+      })
     const verify = (value: string) => as(value).accounts.tokens.verify({ account_id: account })
     const ending = add({ expires_on: '2030-01-02T00:00:00Z' })
     expect((await verify(ending.value))?.status).toBe('active')
@@ -99,44 +116,71 @@ describe('the simulator, by the official client', () => {
     }
   })
 
-  it.each(['keep', 'clear'] as const)('K6: an update replaces policies, gives them new ids and another order, and %ss what is left out', async (omission) => {
-    const { cloudflare, account, api } = await at({ omission })
-    const condition = { request_ip: { in: ['203.0.113.0/24'] } }
-    const token = cloudflare.addToken({ account, condition, expires_on: '2031-01-01T00:00:00Z', policies: [{ groups: ['D1 Read'], resources: cloudflare.on(account) }] })
-    const before = structuredClone(cloudflare.token(token.id))
-    const policies = [policy(cloudflare.on(account), 'Queues Write', 'D1 Read')]
-    const after = await api.accounts.tokens.update(token.id, { account_id: account, name: 'new', policies } as never)
-    expect(after.policies?.[0]?.id).not.toBe(before.policies[0]?.id)
-    expect(after.policies?.[0]?.permission_groups?.map(({ name }) => name)).toEqual(['D1 Read', 'Queues Write'])
-    expect(Date.parse(after.modified_on ?? '')).toBeGreaterThan(Date.parse(before.modified_on))
-    expect(after.condition).toEqual(omission === 'keep' ? condition : undefined)
-    expect(after.expires_on).toBe(omission === 'keep' ? '2031-01-01T00:00:00Z' : undefined)
-    const put = (body: object) => refusal(api.accounts.tokens.update(token.id, { account_id: account, ...body } as never))
-    const wrong: object[] = [
-      { policies },
-      { name: 'x', policies: [] },
-      { name: 'x'.repeat(121), policies },
-      { name: 'x', policies, status: 'paused' },
-      { name: 'x', policies: [{ ...policies[0], permission_groups: [{ name: 'D1 Read' }] }] },
-      { name: 'x', policies: [policy(cloudflare.on(account), 'f'.repeat(32))] },
-      { name: 'x', policies: [policy(cloudflare.on(account), 'DNS Read')] },
-    ]
-    const unchanged = structuredClone(cloudflare.token(token.id))
-    const told = cloudflare.requests.length
-    for (const body of wrong) expect(await put(body)).toEqual([400, 1001])
-    expect(await put({ name: 'x', policies: [policy(cloudflare.on('f'.repeat(32)), 'D1 Read')] })).toEqual([403, 9109])
-    expect(await put({ name: 'x', policies: [policy({ 'com.cloudflare.edge.r2.bucket.*': '*' }, 'Workers R2 Storage Bucket Item Read')] })).toEqual([403, 9109])
-    expect(cloudflare.token(token.id)).toEqual(unchanged)
-    // Requests that are wrong on purpose aren't held against the description.
-    cloudflare.requests.length = told
-  })
+  it.each(['keep', 'clear'] as const)(
+    'K6: an update replaces policies, gives them new ids and another order, and %ss what is left out',
+    async (omission) => {
+      const { cloudflare, account, api } = await at({ omission })
+      const condition = { request_ip: { in: ['203.0.113.0/24'] } }
+      const token = cloudflare.addToken({
+        account,
+        condition,
+        expires_on: '2031-01-01T00:00:00Z',
+        policies: [{ groups: ['D1 Read'], resources: cloudflare.on(account) }],
+      })
+      const before = structuredClone(cloudflare.token(token.id))
+      const policies = [policy(cloudflare.on(account), 'Queues Write', 'D1 Read')]
+      const after = await api.accounts.tokens.update(token.id, { account_id: account, name: 'new', policies } as never)
+      expect(after.policies?.[0]?.id).not.toBe(before.policies[0]?.id)
+      expect(after.policies?.[0]?.permission_groups?.map(({ name }) => name)).toEqual(['D1 Read', 'Queues Write'])
+      expect(Date.parse(after.modified_on ?? '')).toBeGreaterThan(Date.parse(before.modified_on))
+      expect(after.condition).toEqual(omission === 'keep' ? condition : undefined)
+      expect(after.expires_on).toBe(omission === 'keep' ? '2031-01-01T00:00:00Z' : undefined)
+      const put = (body: object) =>
+        refusal(api.accounts.tokens.update(token.id, { account_id: account, ...body } as never))
+      const wrong: object[] = [
+        { policies },
+        { name: 'x', policies: [] },
+        { name: 'x'.repeat(121), policies },
+        { name: 'x', policies, status: 'paused' },
+        { name: 'x', policies: [{ ...policies[0], permission_groups: [{ name: 'D1 Read' }] }] },
+        { name: 'x', policies: [policy(cloudflare.on(account), 'f'.repeat(32))] },
+        { name: 'x', policies: [policy(cloudflare.on(account), 'DNS Read')] },
+      ]
+      const unchanged = structuredClone(cloudflare.token(token.id))
+      const told = cloudflare.requests.length
+      for (const body of wrong) expect(await put(body)).toEqual([400, 1001])
+      expect(await put({ name: 'x', policies: [policy(cloudflare.on('f'.repeat(32)), 'D1 Read')] })).toEqual([
+        403, 9109,
+      ])
+      expect(
+        await put({
+          name: 'x',
+          policies: [policy({ 'com.cloudflare.edge.r2.bucket.*': '*' }, 'Workers R2 Storage Bucket Item Read')],
+        }),
+      ).toEqual([403, 9109])
+      expect(cloudflare.token(token.id)).toEqual(unchanged)
+      // Requests that are wrong on purpose aren't held against the description.
+      cloudflare.requests.length = told
+    },
+  )
 
   it('K8: who may grant what', async () => {
-    for (const [ceiling, outcome] of [['owner', [400, 1001]], ['creator', [400, 1001]], ['silent-drop', 'no refusal']] as const) {
+    for (const [ceiling, outcome] of [
+      ['owner', [400, 1001]],
+      ['creator', [400, 1001]],
+      ['silent-drop', 'no refusal'],
+    ] as const) {
       const { cloudflare, account, api } = await at({ ceiling })
       if (ceiling !== 'creator') cloudflare.ungrantable.add('Queues Write')
-      const token = cloudflare.addToken({ account, policies: [{ groups: ['D1 Read'], resources: cloudflare.on(account) }] })
-      const body = { account_id: account, name: 'x', policies: [policy(cloudflare.on(account), 'D1 Read', 'Queues Write')] }
+      const token = cloudflare.addToken({
+        account,
+        policies: [{ groups: ['D1 Read'], resources: cloudflare.on(account) }],
+      })
+      const body = {
+        account_id: account,
+        name: 'x',
+        policies: [policy(cloudflare.on(account), 'D1 Read', 'Queues Write')],
+      }
       expect(await refusal(api.accounts.tokens.update(token.id, body as never))).toEqual(outcome)
       expect(cloudflare.grants(token.id)).toHaveLength(1)
     }
@@ -144,7 +188,8 @@ describe('the simulator, by the official client', () => {
 
   it('K9: the catalogue has twins, pages and filters', async () => {
     const { cloudflare, account, api, as, user } = await at()
-    const list = async (query: object, options: object = {}) => (await api.accounts.tokens.permissionGroups.list({ account_id: account, ...query }, options)).result
+    const list = async (query: object, options: object = {}) =>
+      (await api.accounts.tokens.permissionGroups.list({ account_id: account, ...query }, options)).result
     expect(await list({})).toHaveLength(25)
     const all = await list({}, { query: { per_page: 1000 } })
     expect(all.length).toBeGreaterThan(50)
@@ -159,7 +204,10 @@ describe('the simulator, by the official client', () => {
 
   it('K12: a roll kills the old value at once, tells the new one once, and wants a body', async () => {
     const { cloudflare, account, api, as } = await at()
-    const token = cloudflare.addToken({ account, policies: [{ groups: ['Account API Tokens Read'], resources: cloudflare.on(account) }] })
+    const token = cloudflare.addToken({
+      account,
+      policies: [{ groups: ['Account API Tokens Read'], resources: cloudflare.on(account) }],
+    })
     const value = await api.accounts.tokens.value.update(token.id, { account_id: account }, { body: {} })
     expect(value).toMatch(/^cfat_/)
     expect(await refusal(as(token.value).accounts.tokens.verify({ account_id: account }))).toEqual([401, 1000])
@@ -182,7 +230,9 @@ describe('the simulator, by the official client', () => {
       [200, true, manager.id],
       [200, false, manager.id],
     ])
-    const response = await fetch(`${baseURL}/accounts/${account}/tokens/verify`, { headers: { authorization: `Bearer ${manager.value}` } })
+    const response = await fetch(`${baseURL}/accounts/${account}/tokens/verify`, {
+      headers: { authorization: `Bearer ${manager.value}` },
+    })
     expect(response.headers.get('ratelimit')).toContain('r=')
     expect((await fetch(`${baseURL.replace('/client/v4', '')}/elsewhere`)).status).toBe(404)
   })
@@ -206,9 +256,28 @@ describe.runIf(hasOpenApi)('the judge of the simulator', () => {
     expect(seen('/user/tokens/verify', 'GET', undefined, 200, { ...good, result: { id, status: 'paused' } })).toBe(1)
     expect(seen('/user/tokens/verify', 'GET', undefined, 200, { ...good, success: false })).toBe(1)
     expect(seen('/user/tokens/verify', 'GET', undefined, 200, { success: true })).toBe(2)
-    expect(seen('/user/tokens/verify', 'GET', undefined, 403, { success: false, errors: [{ code: 1, message: 'x' }], messages: [], result: null })).toBe(1)
+    expect(
+      seen('/user/tokens/verify', 'GET', undefined, 403, {
+        success: false,
+        errors: [{ code: 1, message: 'x' }],
+        messages: [],
+        result: null,
+      }),
+    ).toBe(1)
     expect(seen(`/user/tokens/${id}`, 'PUT', { name: 'x' }, 200, { success: true, errors: [], messages: [] })).toBe(1)
-    expect(seen(`/user/tokens/${id}`, 'PUT', { name: 'x', policies: [{ effect: 'allow' }] }, 200, { success: true, errors: [], messages: [] })).toBe(2)
-    expect(seen(`/user/tokens/${id}`, 'PUT', { name: 'x', policies: [], colour: 'red' }, 200, { success: true, errors: [], messages: [] })).toBe(1)
+    expect(
+      seen(`/user/tokens/${id}`, 'PUT', { name: 'x', policies: [{ effect: 'allow' }] }, 200, {
+        success: true,
+        errors: [],
+        messages: [],
+      }),
+    ).toBe(2)
+    expect(
+      seen(`/user/tokens/${id}`, 'PUT', { name: 'x', policies: [], colour: 'red' }, 200, {
+        success: true,
+        errors: [],
+        messages: [],
+      }),
+    ).toBe(1)
   })
 })

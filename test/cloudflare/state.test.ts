@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import { d1State, memoryState, storeState } from '../../src/cloudflare/index.ts'
 import { FileTokenStore } from '../../src/file/index.ts'
@@ -52,7 +52,8 @@ describe('in D1', () =>
 describe('what a state refuses', () => {
   it('a database that is none, a prefix that would be SQL', () => {
     expect(() => d1State({ database: {} as never })).toThrow('D1')
-    for (const prefix of ['x; DROP', 'A', '', 'a'.repeat(41)]) expect(() => d1State({ database: sqliteD1(), prefix })).toThrow('prefix')
+    for (const prefix of ['x; DROP', 'A', '', 'a'.repeat(41)])
+      expect(() => d1State({ database: sqliteD1(), prefix })).toThrow('prefix')
   })
 })
 
@@ -77,7 +78,8 @@ describe('a state that fails', () => {
       get: (state, name) =>
         methods.includes(String(name))
           ? () => Promise.reject(Object.assign(new Error('down'), { code: 'D1_ERROR' }))
-          : (...args: never[]) => (state as never as { [name: string]: (...args: never[]) => unknown })[String(name)]?.(...args),
+          : (...args: never[]) =>
+              (state as never as { [name: string]: (...args: never[]) => unknown })[String(name)]?.(...args),
     })
 
   it('doesn’t change what a check finds, and is told (F3)', async () => {
@@ -86,7 +88,10 @@ describe('a state that fails', () => {
     const told = recorder(one)
     expect((await one.check()).overall_health).toBe('healthy')
     const failed = told.events.filter(({ name }) => name === ('stateFailed' as never)).map(({ payload }) => payload)
-    expect(failed).toMatchObject([{ operation: 'remembering a check' }, { operation: 'writing the history', code: 'D1_ERROR' }])
+    expect(failed).toMatchObject([
+      { operation: 'remembering a check' },
+      { operation: 'writing the history', code: 'D1_ERROR' },
+    ])
     await expect(one.status()).rejects.toMatchObject({ code: 'ERR_HEALER_STATE' })
   })
 

@@ -6,7 +6,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 export interface Runtime {
   readonly ready: Promise<URL>
   dispatchFetch(url: string): Promise<{ readonly status: number; text(): Promise<string> }>
-  getWorker(): Promise<{ scheduled(event: { readonly scheduledTime: Date; readonly cron: string }): Promise<{ readonly outcome: string }> }>
+  getWorker(): Promise<{
+    scheduled(event: { readonly scheduledTime: Date; readonly cron: string }): Promise<{ readonly outcome: string }>
+  }>
   getD1Database(binding: string): Promise<unknown>
   dispose(): Promise<void>
 }
@@ -16,6 +18,7 @@ export interface RuntimeOptions {
   readonly modules: true
   readonly script: string
   readonly compatibilityDate: string
+  readonly compatibilityFlags?: readonly string[]
   readonly d1Databases: { readonly [binding: string]: string }
   readonly bindings: { readonly [name: string]: unknown }
 }
@@ -36,6 +39,8 @@ export async function loadRuntime(): Promise<(new (options: RuntimeOptions) => R
     return undefined
   }
   const path = createRequire(`${folder}package.json`).resolve('miniflare')
-  const { Miniflare } = (await import(pathToFileURL(path).href)) as { Miniflare: new (options: RuntimeOptions) => Runtime }
+  const { Miniflare } = (await import(pathToFileURL(path).href)) as {
+    Miniflare: new (options: RuntimeOptions) => Runtime
+  }
   return Miniflare
 }

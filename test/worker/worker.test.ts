@@ -41,8 +41,14 @@ const Miniflare = await loadRuntime()
 describe.runIf(Miniflare !== undefined)('in workerd, with D1', () => {
   const cloudflare = new CloudflareSimulator()
   const account = cloudflare.addAccount()
-  const healer = cloudflare.addToken({ account, policies: [{ groups: ['Account API Tokens Write'], resources: cloudflare.on(account) }] })
-  const target = cloudflare.addToken({ account, policies: [{ groups: ['D1 Write'], resources: cloudflare.on(account) }] })
+  const healer = cloudflare.addToken({
+    account,
+    policies: [{ groups: ['Account API Tokens Write'], resources: cloudflare.on(account) }],
+  })
+  const target = cloudflare.addToken({
+    account,
+    policies: [{ groups: ['D1 Write'], resources: cloudflare.on(account) }],
+  })
   let runtime: Runtime
 
   beforeAll(async () => {
@@ -51,7 +57,12 @@ describe.runIf(Miniflare !== undefined)('in workerd, with D1', () => {
       script: (await bundle()).text,
       compatibilityDate: '2026-07-01',
       d1Databases: { DB: 'worker-tests' },
-      bindings: { HEALER_TOKEN: healer.value, BASE_URL: await cloudflare.start(), ACCOUNT_ID: account, TOKEN_ID: target.id },
+      bindings: {
+        HEALER_TOKEN: healer.value,
+        BASE_URL: await cloudflare.start(),
+        ACCOUNT_ID: account,
+        TOKEN_ID: target.id,
+      },
     })
     await runtime.ready
   })
@@ -83,7 +94,9 @@ describe.runIf(Miniflare !== undefined)('in workerd, with D1', () => {
     await worker.scheduled({ scheduledTime: new Date(Date.UTC(2030, 0, 2, 6)), cron: '0 */6 * * *' })
     expect(cloudflare.count('PUT')).toBe(1)
     expect((await read()).history).toHaveLength(2)
-    expect(await (await runtime.dispatchFetch('http://worker.test/report')).text()).toContain('Cloudflare tokens: healthy')
+    expect(await (await runtime.dispatchFetch('http://worker.test/report')).text()).toContain(
+      'Cloudflare tokens: healthy',
+    )
   })
 
   it('a run that can’t reach Cloudflare ends, and is no "valid"', async () => {
@@ -91,7 +104,11 @@ describe.runIf(Miniflare !== undefined)('in workerd, with D1', () => {
     cloudflare.fault({ times: 50, fault: { type: 'error', status: 500, code: 1000, message: 'down' } })
     await worker.scheduled({ scheduledTime: new Date(Date.UTC(2030, 0, 3)), cron: '0 0 * * *' })
     cloudflare.clearFaults()
-    expect((await read()).history[0]).toMatchObject({ overall_health: 'degraded', account_token_valid: null, account_token_missing_perms: null })
+    expect((await read()).history[0]).toMatchObject({
+      overall_health: 'degraded',
+      account_token_valid: null,
+      account_token_missing_perms: null,
+    })
   })
 
   let databases = 0
