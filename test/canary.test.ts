@@ -468,6 +468,7 @@ describe('no secret in any output', () => {
     const secrets = await liveHealer((output) => outputs.add(output))
     expect(secrets.length).toBeGreaterThan(4)
     expect(outputs.texts.length).toBeGreaterThan(150)
+    expect(outputs.texts.filter((text) => text.includes('sending request')).length).toBeGreaterThan(20)
     expectNone(outputs.texts, secrets)
   })
 

@@ -94,6 +94,7 @@ export {
 export type { ResourceMap } from './resources.ts'
 export type { RollbackResult } from './rollback.ts'
 export type { RollOptions, RollResult } from './roller.ts'
+export { createHealerRoutes, type HealerRoutesOptions, type RoutedHealer } from './routes.ts'
 export type { RunOptions } from './runs.ts'
 export {
   createScheduledHandler,
@@ -104,6 +105,7 @@ export {
 } from './scheduled.ts'
 export type { HealerState, HistoryPosition, Snapshot } from './state.ts'
 export {
+  type HealerLease,
   healerLeaseKind,
   healerMarkKind,
   healerRowKind,

@@ -8,8 +8,10 @@ import type { TargetMark } from './mark.ts'
 import type { HealerState, HistoryPosition, Snapshot } from './state.ts'
 
 /** A lease as a row. */
-interface Lease {
+export interface HealerLease {
+  /** Who has it. */
   readonly holder: string
+  /** Until when, epoch ms. */
   readonly until: number
 }
 
@@ -44,7 +46,7 @@ export const healerMarkKind: Kind<TargetMark, never, never> = {
 }
 
 /** Leases. */
-export const healerLeaseKind: Kind<Lease, never, never> = {
+export const healerLeaseKind: Kind<HealerLease, never, never> = {
   name: 'cloudflare_lease',
   schema: 1,
   journaled: false,
@@ -152,7 +154,7 @@ class StoreState implements HealerState {
   async lease(name: string, holder: string, until: number, now: number): Promise<boolean> {
     const held = await this.#base.store.get(healerLeaseKind, name)
     if (held !== undefined && held.value.holder !== holder && held.value.until > now) return false
-    const value: Lease = { holder, until }
+    const value: HealerLease = { holder, until }
     return this.#base.commits.put([{ kind: healerLeaseKind, id: name, value, expected: held?.revision ?? 0 }])
   }
 

@@ -20,6 +20,9 @@ import {
 } from '../../src/testing/index.ts'
 import { breaches } from './openapi.ts'
 
+/** What worlds are made with that don't say. */
+export const defaults: { omission: 'keep' | 'clear' } = { omission: 'keep' }
+
 /** The groups that most tests ask for. */
 export const REQUIRED = ['Workers Scripts Write', 'D1 Write', 'Queues Write'] as const
 
@@ -72,7 +75,7 @@ export async function setUp(options: WorldOptions = {}): Promise<World> {
   const { groups = [REQUIRED[0]], policies, described = true, ...behaviour } = options
   const fake = fakeClock()
   const clock = patientClock(fake)
-  const cloudflare = new CloudflareSimulator({ clock, ...behaviour })
+  const cloudflare = new CloudflareSimulator({ clock, ...defaults, ...behaviour })
   const account = cloudflare.addAccount()
   const on = cloudflare.on(account)
   const own = cloudflare.addToken({
