@@ -143,7 +143,7 @@ export class Applier {
     const sent = await this.#send(family, tokenId, bodyOf(fields, plan.after), run)
     const told = { by, id, spent, sent }
     if (sent.state === 'refused') return this.#failed(order, told, 'failed')
-    const follow: Run = { budget: new RequestBudget(FOLLOW_UPS), signal: run.signal }
+    const follow: Run = { budget: new RequestBudget(FOLLOW_UPS, run.budget), signal: run.signal }
     const seen = await this.#readBack(family, fresh, plan, follow, sent.state === 'lost')
     const more = { ...told, follow }
     if (seen === undefined) return this.#failed(order, more, 'unknown')
@@ -260,13 +260,13 @@ export class Applier {
       sent.modifiedOn !== undefined && record.modifiedOn !== undefined && sent.modifiedOn !== record.modifiedOn
     if (elsewhere) return this.#failed(order, { ...told, sent: { ...sent, error } }, 'changed_elsewhere')
     const { kind, accountId, tokenId, name } = order.plan.target
-    const back: Run = { budget: new RequestBudget(ROLLBACK_REQUESTS), signal: order.run.signal }
+    const back: Run = { budget: new RequestBudget(ROLLBACK_REQUESTS, order.run.budget), signal: order.run.signal }
     const restored = await this.restore({ kind, accountId }, tokenId, fields, fields.policies, back)
     if (restored) {
       const { events, clock } = this.#options
       events.emit('rolledBack', { at: clock.now(), target: name, snapshot: told.id, automatic: true })
     }
-    const more = { ...told, back, sent: { ...sent, error } }
+    const more = { ...told, sent: { ...sent, error } }
     return this.#failed(order, more, restored ? 'rolled_back' : 'rollback_failed', order.plan.added)
   }
 
@@ -330,7 +330,6 @@ interface Told {
   readonly spent: number
   readonly sent: Sent
   readonly follow?: Run
-  readonly back?: Run
 }
 
 function without(grants: readonly Grant[], lacking: readonly Grant[]): Grant[] {
@@ -347,6 +346,6 @@ function result({ plan, run }: ChangeOrder, outcome: ChangeOutcome, spent: numbe
     removed: 0,
     propagated: null,
     ...(told !== undefined && { snapshot: told.id, approvedBy: told.by }),
-    requests: run.budget.spent - spent + (told?.follow?.budget.spent ?? 0) + (told?.back?.budget.spent ?? 0),
+    requests: run.budget.spent - spent,
   }
 }

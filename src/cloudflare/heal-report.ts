@@ -1,6 +1,7 @@
 import type { ChangeOutcome, ChangeResult } from './change-result.ts'
 import type { Finding } from './checker.ts'
 import {
+  CatalogueIncompleteError,
   CloudflareApiError,
   HealerStateError,
   HealHeldError,
@@ -65,7 +66,8 @@ export function outcomeOfError(error: unknown): TargetOutcome | undefined {
   if (error instanceof HealHeldError || error instanceof LockOutError) return 'held'
   if (error instanceof PlanStaleError) return 'stale'
   if (error instanceof TargetUnreadableError) return 'unreadable'
-  if (error instanceof CloudflareApiError || error instanceof HealerStateError) return 'not_sent'
+  const unanswered = [CloudflareApiError, CatalogueIncompleteError, HealerStateError]
+  if (unanswered.some((kind) => error instanceof kind)) return 'not_sent'
   return error instanceof PlanInvalidError ? 'stale' : undefined
 }
 

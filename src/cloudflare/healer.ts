@@ -97,7 +97,7 @@ export class CloudflareTokenHealer {
     this.#self = new SelfIdentity(api)
     this.#planner = new Planner({ api, clock, self: this.#self, events })
     this.#applier = new Applier({ ...settings, api, events, nextId })
-    this.#roller = new Roller(api, clock, events)
+    this.#roller = new Roller({ api, clock, state, events })
     this.#rollback = new Rollback({ ...settings, api, events, nextId, applier: this.#applier })
     this.#recorder = new Recorder({ state, clock, events, retentionMs, nextId })
     const announcer = new Announcer(events, settings.events, settings.notify, clock)

@@ -1,12 +1,14 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { EventSink } from '../kernel/emitter.ts'
-import { InvalidInputError } from '../kernel/errors.ts'
+import { codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { withTimeLimit } from '../kernel/time-limit.ts'
 import type { RotationHooks, ValueContext } from '../rotation/hooks.ts'
 import type { TokenView } from '../tokens/token-view.ts'
 import type { CloudflareApi, Family, Run } from './api.ts'
-import { CloudflareApiError, RollUnknownError } from './errors.ts'
+import { CloudflareApiError, HealHeldError, RollUnknownError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
+import { ofState } from './marks.ts'
+import type { HealerState } from './state.ts'
 
 /** How a token is rolled. */
 export interface RollOptions {
@@ -41,34 +43,60 @@ export interface RollOrder {
   readonly run: Run
 }
 
+/** How long a lease holds, ms: longer than all attempts to hand a value over. */
+const LEASE_MS = 10 * 60_000
 const PUBLISH_ATTEMPTS = 3
 const PUBLISH_LIMIT_MS = 60_000
 const PUBLISH_PAUSE_MS = 2000
+
+/** What a {@link Roller} is made from. */
+export interface RollerOptions {
+  readonly api: CloudflareApi
+  readonly clock: Clock
+  readonly state: HealerState
+  readonly events: EventSink<CloudflareEvents>
+}
 
 /** Rolls values: one request, never repeated, and the new value straight to its consumers. */
 export class Roller {
   readonly #api: CloudflareApi
   readonly #clock: Clock
+  readonly #state: HealerState
   readonly #events: EventSink<CloudflareEvents>
 
-  /**
-   * @param api - rolls
-   * @param clock - limits the hook
-   * @param events - told what the hook throws
-   */
-  constructor(api: CloudflareApi, clock: Clock, events: EventSink<CloudflareEvents>) {
+  /** @param options - API, state, time */
+  constructor({ api, clock, state, events }: RollerOptions) {
     this.#api = api
     this.#clock = clock
+    this.#state = state
     this.#events = events
   }
 
   /**
-   * Rolls one token.
+   * Rolls one token, under a lease: of two at once, one value would be dead before anybody has it.
    *
-   * @throws CloudflareApiError when Cloudflare refuses; the old value lives on
+   * @throws HealHeldError when another is at the token; CloudflareApiError when Cloudflare refuses; the old value lives on
    * @throws RollUnknownError when the answer was lost
    */
   async roll(order: RollOrder): Promise<RollResult> {
+    const { name, tokenId, rollId, run } = order
+    const now = this.#clock.now()
+    const lease = `token:${tokenId}`
+    const taken = await ofState('taking a lease', () => this.#state.lease(lease, rollId, now + LEASE_MS, now))
+    if (!taken) throw new HealHeldError(name, 'busy')
+    try {
+      run.signal?.throwIfAborted()
+      return await this.#roll(order)
+    } finally {
+      try {
+        await this.#state.release(lease, rollId)
+      } catch (error) {
+        this.#events.emit('stateFailed', { at: this.#clock.now(), operation: 'releasing a lease', code: codeOf(error) })
+      }
+    }
+  }
+
+  async #roll(order: RollOrder): Promise<RollResult> {
     const { name, family, tokenId, run, options } = order
     let value: unknown
     try {

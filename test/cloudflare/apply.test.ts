@@ -325,7 +325,8 @@ describe('propagation (K10)', () => {
     const one = healer(CEILING)
     await one.check()
     const before = cloudflare.requests.length
-    await one.heal()
+    const { requests } = await one.heal()
+    expect(requests).toBe(cloudflare.requests.length - before)
     expect(cloudflare.count('PUT')).toBe(1)
     // verify, read, who am I, fresh read, PUT, read back, probe
     expect(

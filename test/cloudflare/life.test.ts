@@ -367,6 +367,19 @@ describe('roll', () => {
     expect((await one.history())[1]).toMatchObject({ action: 'roll', actor: 'ada' })
   })
 
+  it('of two at once one is held back, and one that is aborted before sends nothing', async () => {
+    const { healer, cloudflare } = await setUp()
+    const one = healer()
+    const both = await Promise.allSettled([one.roll('account'), one.roll('account')])
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+    expect(both.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'ERR_HEAL_HELD', reason: 'busy' },
+    })
+    expect(cloudflare.count('PUT')).toBe(1)
+    await expect(one.roll('account', { signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no')
+    expect(cloudflare.count('PUT')).toBe(1)
+  })
+
   it('is never repeated, and a lost answer is told as such', async () => {
     for (const type of ['reset_after', 'server', 'html', 'truncated'] as const) {
       const { healer, cloudflare } = await setUp()

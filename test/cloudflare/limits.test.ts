@@ -87,7 +87,8 @@ describe('an abort', () => {
       const from = performance.now()
       abort.abort(new Error('enough'))
       expect(await healed).toMatchObject({ message: 'enough' })
-      expect(performance.now() - from).toBeLessThan(100)
+      // It is a few; the bound leaves room for a machine that is busy.
+      expect(performance.now() - from).toBeLessThan(500)
       world.cloudflare.clearFaults()
     }
     expect(world.cloudflare.count('PUT')).toBe(0)
