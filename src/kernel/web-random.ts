@@ -1,15 +1,19 @@
 import { InvalidInputError } from './errors.ts'
 import type { Random } from './random.ts'
 
+/** How many bytes one call may ask for. */
+const MAX_BYTES = 1 << 20
 /** The Web Crypto API gives no more at once. */
-const MAX_BYTES = 65_536
+const PART = 65_536
 
 class WebRandom implements Random {
   bytes(count: number): Uint8Array {
     if (!Number.isInteger(count) || count < 0 || count > MAX_BYTES) {
       throw new InvalidInputError('count', `is not a whole number from 0 to ${MAX_BYTES}`, 'ask for fewer at a time')
     }
-    return crypto.getRandomValues(new Uint8Array(count))
+    const bytes = new Uint8Array(count)
+    for (let from = 0; from < count; from += PART) crypto.getRandomValues(bytes.subarray(from, from + PART))
+    return bytes
   }
 
   float(): number {
@@ -21,7 +25,7 @@ let shared: Random | undefined
 
 /**
  * The runtime's cryptographic generator by the Web Crypto API, for what also runs where there is no `node:crypto`; every
- * call answers the same one. `bytes` takes 0 to 65,536 and throws an InvalidInputError otherwise.
+ * call answers the same one. `bytes` takes 0 to 1,048,576 and throws an InvalidInputError otherwise.
  */
 export function webRandom(): Random {
   shared ??= new WebRandom()
