@@ -60,11 +60,11 @@ describe('a plan', () => {
   })
 
   it('asks who the user is only where it must, and never guesses', async () => {
-    const { cloudflare, healer, url, clock } = await setUp()
+    const { cloudflare, healer, clientOf, clock } = await setUp()
     const own = cloudflare.addToken({ policies: [{ groups: ['API Tokens Write'], resources: cloudflare.onUser() }] })
     const account = cloudflare.addAccount()
     const target = cloudflare.addToken({ policies: [{ groups: ['D1 Read'], resources: cloudflare.on(account) }] })
-    const options = { client: undefined, healerToken: own.value, baseURL: url, required: ['User Details Read'] }
+    const options = { client: clientOf(own.value), required: ['User Details Read'] }
     const one = healer({ ...options, targets: [{ kind: 'user', tokenId: target.id }] })
     await expect(one.plan()).rejects.toThrow('Unauthorized')
     cloudflare.setPolicies(own.id, [

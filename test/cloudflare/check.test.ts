@@ -22,15 +22,13 @@ describe('a healthy token', () => {
   })
 
   it('of a user is asked for under /user alone (A1)', async () => {
-    const { cloudflare, healer, url } = await setUp()
+    const { cloudflare, healer, clientOf } = await setUp()
     const own = cloudflare.addToken({ policies: [{ groups: ['API Tokens Write'], resources: cloudflare.onUser() }] })
     const target = cloudflare.addToken({
       policies: [{ groups: ['User Details Read'], resources: cloudflare.onUser() }],
     })
     const one = healer({
-      client: undefined,
-      healerToken: own.value,
-      baseURL: url,
+      client: clientOf(own.value),
       targets: [{ token: target.value }],
       required: ['User Details Read'],
     })

@@ -1,6 +1,7 @@
 import Cloudflare from 'cloudflare'
 import { expect, onTestFinished } from 'vitest'
 import {
+  type CloudflareClient,
   CloudflareTokenHealer,
   type CloudflareTokenHealerOptions,
   fromCloudflare,
@@ -56,7 +57,9 @@ export interface World {
   /** The token that is looked after. */
   readonly target: { readonly id: string; readonly value: string }
   readonly state: HealerState
-  readonly client: ReturnType<typeof fromCloudflare>
+  readonly client: CloudflareClient
+  /** The official client, with another credential. */
+  readonly clientOf: (value: string) => CloudflareClient
   readonly healer: (options?: Partial<CloudflareTokenHealerOptions>) => CloudflareTokenHealer
   readonly recorder: (healer: CloudflareTokenHealer) => EventRecorder<object>
 }
@@ -94,7 +97,8 @@ export async function setUp(options: WorldOptions = {}): Promise<World> {
     await cloudflare.close()
     if (described) expect(cloudflare.requests.filter(({ faulty }) => !faulty).flatMap(breaches)).toEqual([])
   })
-  const client = fromCloudflare(new Cloudflare({ apiToken: own.value, baseURL: url }))
+  const clientOf = (value: string) => fromCloudflare(new Cloudflare({ apiToken: value, baseURL: url }))
+  const client = clientOf(own.value)
   const state = memoryState()
   const healer = (more: Partial<CloudflareTokenHealerOptions> = {}): CloudflareTokenHealer =>
     new CloudflareTokenHealer({
@@ -106,7 +110,7 @@ export async function setUp(options: WorldOptions = {}): Promise<World> {
       ...more,
     })
   return {
-    ...{ fake, clock, cloudflare, url, account, own, target, state, client, healer },
+    ...{ fake, clock, cloudflare, url, account, own, target, state, client, clientOf, healer },
     recorder: (each) => recordEvents(each.events) as EventRecorder<object>,
   }
 }

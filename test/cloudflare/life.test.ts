@@ -74,7 +74,7 @@ describe('the history (F3)', () => {
   })
 
   it('sums up the tokens of each kind: valid if all are, missing together, null where one isn’t known', async () => {
-    const { healer, account, target, cloudflare, url } = await setUp()
+    const { healer, account, target, cloudflare, clientOf } = await setUp()
     const own = cloudflare.addToken({
       policies: [
         { groups: ['API Tokens Write'], resources: cloudflare.onUser() },
@@ -92,9 +92,7 @@ describe('the history (F3)', () => {
       { kind: 'user', tokenId: user.id },
     ] as const
     const options = {
-      client: undefined,
-      healerToken: own.value,
-      baseURL: url,
+      client: clientOf(own.value),
       required: { account: REQUIRED, user: ['User Details Read'] },
       targets,
     }

@@ -167,8 +167,8 @@ describe('the credential', () => {
   })
 
   it('that isn’t known is an error of the healer, not of its tokens', async () => {
-    const { healer, url, cloudflare } = await setUp()
-    const one = healer({ client: undefined, healerToken: 'w'.repeat(40), baseURL: url, ...CEILING })
+    const { healer, clientOf, cloudflare } = await setUp()
+    const one = healer({ client: clientOf('w'.repeat(40)), ...CEILING })
     const report = await one.heal()
     expect(report.targets[0]).toMatchObject({ valid: true, permissions: 'unknown', missing: null, health: 'degraded' })
     await expect(one.plan()).rejects.toMatchObject({ code: 'ERR_TARGET_UNREADABLE' })
