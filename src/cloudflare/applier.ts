@@ -15,7 +15,7 @@ import { PROPAGATION_DELAYS, probeOf } from './propagation.ts'
 import { RequestBudget } from './request-budget.ts'
 import type { HealerState } from './state.ts'
 import type { Target } from './targets.ts'
-import { bodyOf, type Policy, readToken, type TokenFields, type TokenRecord } from './token-record.ts'
+import { bodyOf, type Policy, policiesKey, readToken, type TokenFields, type TokenRecord } from './token-record.ts'
 
 /** What an {@link Applier} is made from. */
 export interface ApplierOptions {
@@ -121,7 +121,9 @@ export class Applier {
     const unchanged =
       fresh !== undefined &&
       (await contentHash(fresh)) === plan.base.content &&
-      (fresh.modifiedOn ?? null) === plan.base.modifiedOn
+      (fresh.modifiedOn ?? null) === plan.base.modifiedOn &&
+      // The plan's own word for what the token was is what its `after` was made of.
+      policiesKey(plan.before) === policiesKey(fresh.fields.policies)
     if (fresh === undefined || !unchanged) throw new PlanStaleError(name)
     const id = nextId()
     const after = await contentHash(fresh, plan.after)

@@ -30,7 +30,7 @@ export interface HistoryTarget {
   readonly status: string | null
   readonly reason: string | null
   readonly missing: number | null
-  /** The names of the groups that it lacked when it was looked at, before anything was done; at most 50. */
+  /** The names of the groups that it lacked when it was looked at, before anything was done; at most 50, fewer where there are many tokens. */
   readonly missingGroups: readonly string[] | null
   readonly excess: number | null
   readonly expiresAt: number | null
@@ -85,6 +85,8 @@ export interface RowInput {
 }
 
 const MAX_NAMES = 50
+/** Names in a whole row: some databases take no row over 2 MB. */
+const MAX_NAMES_OF_ROW = 5000
 /** What became of a change that was begun: good, bad; anything else that was begun isn't known. */
 const GOOD = new Set(['healed', 'narrowed'])
 const BAD = new Set(['incomplete', 'rolled_back', 'rollback_failed', 'failed', 'changed_elsewhere'])
@@ -100,6 +102,7 @@ export function makeRow(input: RowInput): HistoryRow {
   const { id, at, action, actor, duration, reports, before = reports, changes, error, overall } = input
   const outcomes = changes.map((change) => change.outcome).filter(wasAttempted)
   const failed = changes.find(({ errorCode }) => errorCode !== undefined)
+  const most = Math.min(MAX_NAMES, Math.floor(MAX_NAMES_OF_ROW / Math.max(1, reports.length)))
   const names = [...new Set([...reports.map(({ name }) => name), ...changes.map(({ name }) => name)])]
   return {
     id,
@@ -118,6 +121,7 @@ export function makeRow(input: RowInput): HistoryRow {
     targets: names.map((name) =>
       targetOf(
         name,
+        most,
         reports.find((report) => report.name === name),
         before.find((report) => report.name === name),
         changes.find((change) => change.name === name),
@@ -160,6 +164,7 @@ function all(values: readonly (boolean | null)[]): boolean | null {
 
 function targetOf(
   name: string,
+  most: number,
   report: TargetReport | undefined,
   before: TargetReport | undefined,
   change: TargetChange | undefined,
@@ -176,7 +181,7 @@ function targetOf(
     status: report?.status ?? null,
     reason: report?.reason ?? null,
     missing: report?.missing?.length ?? null,
-    missingGroups: before?.missing?.slice(0, MAX_NAMES).map((grant) => grant.name) ?? null,
+    missingGroups: before?.missing?.slice(0, most).map((grant) => grant.name) ?? null,
     excess: report?.excessCount ?? null,
     expiresAt: report?.expiry?.at ?? null,
     change: change === undefined ? null : told,

@@ -1,4 +1,4 @@
-import { isJsonObject } from '../kernel/canonical-json.ts'
+import { canonicalJson, isJsonObject } from '../kernel/canonical-json.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { EventSink } from '../kernel/emitter.ts'
 import type { CloudflareApi, Run } from './api.ts'
@@ -12,7 +12,7 @@ import { addGrants, removeExcess } from './merge-policies.ts'
 import { canWriteTokens, contentHash, type HealPlan, type PlanBody, planHash, riskOfPlan } from './plan.ts'
 import { readResources, THIS_USER, userIdIn, userResource } from './resources.ts'
 import type { SelfIdentity } from './self-identity.ts'
-import { isId, type Policy, policiesKey, type ReadPolicy } from './token-record.ts'
+import { isId, type Policy, policiesKey, type ReadPolicy, readPolicy } from './token-record.ts'
 
 /** What a {@link Planner} is made from. */
 export interface PlannerOptions {
@@ -137,9 +137,14 @@ export async function checkPlan(
   const { planHash: told, createdAt: _, warnings: __, ...body } = plan
   if ((await planHash(body)) !== told) throw new PlanInvalidError('was changed after it was made')
   const { type, before, after, added, removed } = plan
+  if (!isWellFormed(plan)) throw new PlanInvalidError('is of another form than plans have')
+  // What somebody approved by must be what it is.
+  if (plan.risk !== riskOfPlan(type, added, plan.selfEscalation))
+    throw new PlanInvalidError('is of another risk than it says')
   if (type === 'heal') {
-    const allowed = new Set(withUserOf(required, added).map(grantKey))
-    if (removed.length > 0 || !added.every((grant) => allowed.has(grantKey(grant)))) {
+    // With their names: a plan that calls a group by another's name deceives whoever reads it.
+    const allowed = new Set(withUserOf(required, added).map((grant) => canonicalJson(grant)))
+    if (removed.length > 0 || !added.every((grant) => allowed.has(canonicalJson(grant)))) {
       throw new PlanInvalidError('adds what is not required here')
     }
     const own = addGrants(before, added, (id) => catalogue.byId(id)?.scopes)
@@ -152,6 +157,18 @@ export async function checkPlan(
   if (policiesKey(own) !== policiesKey(after)) throw new PlanInvalidError('changes more than it says')
   if (lacks(after, required, plan) > lacks(before, required, plan))
     throw new PlanInvalidError('takes away what is required')
+}
+
+function isWellFormed({ before, after, added, removed }: HealPlan): boolean {
+  const policies = [before, after].every((list) => Array.isArray(list) && list.every((policy) => readPolicy(policy)))
+  const grants = [added, removed].every(
+    (list: readonly unknown[]) =>
+      Array.isArray(list) &&
+      list.every(
+        (grant) => isJsonObject(grant) && typeof grant['group'] === 'string' && typeof grant['resource'] === 'string',
+      ),
+  )
+  return policies && grants
 }
 
 /**

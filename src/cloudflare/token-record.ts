@@ -100,7 +100,8 @@ export function isId(text: string): boolean {
   return /^[0-9a-f]{32}$/.test(text)
 }
 
-function readPolicy(value: unknown): ReadPolicy | undefined {
+/** Reads one policy; `undefined` when it can't be understood whole. */
+export function readPolicy(value: unknown): ReadPolicy | undefined {
   if (!isJsonObject(value)) return undefined
   const { effect, permission_groups: given, resources: map } = value
   if ((effect !== 'allow' && effect !== 'deny') || !Array.isArray(given)) return undefined

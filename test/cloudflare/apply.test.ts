@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type HealPlan, memoryState } from '../../src/cloudflare/index.ts'
+import { addGrants } from '../../src/cloudflare/merge-policies.ts'
+import { planHash } from '../../src/cloudflare/plan.ts'
 import { idOf, REQUIRED, setUp } from './fixture.ts'
 
 const CEILING = { ceiling: [...REQUIRED], autoHeal: true } as const
@@ -406,6 +408,38 @@ describe('a plan that isn’t good any more', () => {
     })
     await expect(one.apply('plan' as never)).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
     expect(cloudflare.count('PUT')).toBe(0)
+  })
+
+  it('since it deceives, though its hash is right, is refused: its risk, its names, what the token was', async () => {
+    const { healer, clock, cloudflare, target } = await setUp({ groups: ['Workers Scripts Write', 'Pages Read'] })
+    const one = healer()
+    const plan = await one.plan()
+    const forged = async (change: Partial<HealPlan>) => {
+      const { planHash: _, createdAt, warnings, ...body } = { ...plan, ...change }
+      const made = { ...body, createdAt, warnings, planHash: await planHash(body) }
+      return one.apply(made, approved(made, clock.now())).catch((error: { code?: string }) => error.code)
+    }
+    const [first] = plan.added
+    if (first === undefined) throw new Error('something is missing')
+    expect(await forged({ risk: 'low' })).toBe('ERR_PLAN_INVALID')
+    expect(await forged({ added: [{ ...first, name: 'D1 Read' }, ...plan.added.slice(1)] })).toBe('ERR_PLAN_INVALID')
+    expect(await forged({ selfEscalation: true, risk: 'critical' })).toBe('ERR_PLAN_INVALID')
+    for (const wrong of [
+      { before: 'none' },
+      { after: [null] },
+      { added: [1] },
+      { removed: 'none' },
+      { type: 'widen' },
+    ]) {
+      expect(['ERR_PLAN_INVALID', 'ERR_INVALID_INPUT']).toContain(await forged(wrong as never))
+    }
+    // A policy that the token has is left out of both sides, so that writing the plan would drop it.
+    const before = plan.before.map((policy) => ({ ...policy, permission_groups: policy.permission_groups.slice(0, 1) }))
+    const after = addGrants(before, plan.added, (id) => cloudflare.groups.find((group) => group.id === id)?.scopes)
+    expect(await forged({ before, after })).toBe('ERR_PLAN_STALE')
+    expect(cloudflare.count('PUT')).toBe(0)
+    expect(cloudflare.grants(target.id)).toHaveLength(2)
+    expect(await forged({})).toMatchObject({ outcome: 'healed' })
   })
 
   it('since it is for more than is required here, though its hash is right, is refused', async () => {
