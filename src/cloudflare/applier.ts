@@ -13,7 +13,7 @@ import { ofState, updateMark } from './marks.ts'
 import { contentHash, type HealPlan } from './plan.ts'
 import { PROPAGATION_DELAYS, probeOf } from './propagation.ts'
 import { RequestBudget } from './request-budget.ts'
-import type { HealerState } from './state.ts'
+import type { HealerState, Snapshot } from './state.ts'
 import type { Target } from './targets.ts'
 import { bodyOf, type Policy, policiesKey, readToken, type TokenFields, type TokenRecord } from './token-record.ts'
 
@@ -128,7 +128,7 @@ export class Applier {
     const id = nextId()
     const after = await contentHash(fresh, plan.after)
     const { fields } = fresh
-    const snapshot = {
+    const snapshot: Snapshot = {
       id,
       at: clock.now(),
       kind,
@@ -137,8 +137,9 @@ export class Applier {
       target: name,
       fields,
       after,
+      planHash: plan.planHash,
     }
-    await ofState('keeping a snapshot', () => state.saveSnapshot({ ...snapshot, planHash: plan.planHash }))
+    await ofState('keeping a snapshot', () => state.saveSnapshot(snapshot))
     await updateMark(state, tokenId, (mark) => noteChange(mark, clock.now()))
     run.signal?.throwIfAborted()
 
@@ -156,6 +157,7 @@ export class Applier {
         return this.#failed(order, more, sent.state === 'lost' ? 'failed' : 'incomplete', plan.added)
       case 'incomplete':
         await this.#remember(plan.target.tokenId, without(plan.added, seen.aftermath.lacking))
+        more.id = await this.#keepPartly(snapshot, seen.record)
         return this.#failed(order, more, 'incomplete', seen.aftermath.lacking)
       case 'different':
         return this.#different(order, more, seen.aftermath.what, fields, seen.record)
@@ -298,6 +300,19 @@ export class Applier {
       await updateMark(state, tokenId, (mark) => noteGiven(mark, grants, clock.now()))
     } catch (error) {
       events.emit('stateFailed', { at: clock.now(), operation: 'remembering a grant', code: codeOf(error) })
+    }
+  }
+
+  /** A snapshot that a rollback finds good after a part of a change. Answers its id. */
+  async #keepPartly(snapshot: Snapshot, record: TokenRecord): Promise<string> {
+    const { state, clock, events, nextId } = this.#options
+    const partly = { ...snapshot, id: nextId(), after: await contentHash(record) }
+    try {
+      await state.saveSnapshot(partly)
+      return partly.id
+    } catch (error) {
+      events.emit('stateFailed', { at: clock.now(), operation: 'keeping a snapshot', code: codeOf(error) })
+      return snapshot.id
     }
   }
 

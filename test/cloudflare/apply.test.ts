@@ -216,9 +216,11 @@ describe('a refusal', () => {
   )
 
   it('that is silent, a yes without the grant, is incomplete and no success (D5)', async () => {
-    const { healer, cloudflare, state } = await setUp({ ceiling: 'silent-drop' })
+    const { healer, cloudflare, state, target } = await setUp({ ceiling: 'silent-drop' })
     cloudflare.ungrantable.add('D1 Write')
-    const report = await healer(CEILING).heal()
+    const one = healer(CEILING)
+    const before = cloudflare.grants(target.id)
+    const report = await one.heal()
     expect(report.changes[0]).toMatchObject({
       outcome: 'incomplete',
       added: [{ name: 'Queues Write' }],
@@ -229,6 +231,8 @@ describe('a refusal', () => {
       auto_heal_success: false,
       account_token_missing_perms: 1,
     })
+    expect((await one.rollback(report.changes[0]?.snapshot ?? '')).restored).toBe(true)
+    expect(cloudflare.grants(target.id)).toEqual(before)
   })
 
   it('for want of the group for writing tokens names it (C6)', async () => {
