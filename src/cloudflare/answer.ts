@@ -59,7 +59,7 @@ function readMessage({ code, message }: { readonly [key: string]: unknown }): Ap
  * A foreign text on one line, without control characters, short, and without anything that is long enough to be a token: ids have 32
  * characters, tokens 40 and more, and a server may say back what it was sent.
  */
-export function shortLine(text: unknown): string {
+function shortLine(text: unknown): string {
   if (typeof text !== 'string') return ''
   const head = text.slice(0, 4 * MAX_TEXT).replaceAll(/[\w-]{38,}/g, '[…]')
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not reach a log

@@ -34,7 +34,7 @@ export type ApproveCallback = (
  *
  * @throws InvalidInputError for what is no approval
  */
-export function problemOf(approval: unknown, hash: string, now: number): ApprovalProblem | undefined {
+function problemOf(approval: unknown, hash: string, now: number): ApprovalProblem | undefined {
   const { planHash, by, expiresAt } = isJsonObject(approval) ? approval : {}
   if (typeof planHash !== 'string' || typeof by !== 'string' || by === '' || !Number.isFinite(expiresAt)) {
     throw new InvalidInputError('approval', 'is no approval', 'give { planHash, by, expiresAt }')

@@ -52,9 +52,4 @@ export class CatalogueCache {
     const { catalogue } = entry
     return run.signal === undefined ? catalogue : withTimeLimit(this.#clock, MAX_TIMER_MS, () => catalogue, run.signal)
   }
-
-  /** Forgets what was read. */
-  clear(): void {
-    this.#entries.clear()
-  }
 }

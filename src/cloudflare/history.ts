@@ -93,7 +93,7 @@ const BAD = new Set(['incomplete', 'rolled_back', 'rollback_failed', 'failed', '
 const UNKNOWN = new Set(['unknown'])
 
 /** Whether an outcome means that a change was sent to Cloudflare. */
-export function wasAttempted(outcome: string): boolean {
+function wasAttempted(outcome: string): boolean {
   return GOOD.has(outcome) || BAD.has(outcome) || UNKNOWN.has(outcome)
 }
 

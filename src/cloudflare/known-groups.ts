@@ -20,7 +20,7 @@ export interface KnownGroup {
   readonly scope: Scope
 }
 
-/** What the groups hang on, each as `name id`; ids from a public mirror of the catalogue (2026). */
+/** The groups by what they apply to, each as `name id`; ids from a public mirror of the catalogue (2026). */
 const BY_SCOPE: { readonly [scope in keyof typeof SCOPES]: readonly string[] } = {
   account: [
     'Workers Scripts Write e086da7e2179491d91ee5f35b3ca210a',

@@ -145,7 +145,7 @@ function withoutEmpty(value: unknown): unknown {
 }
 
 /** A text of a policy that doesn't depend on the order of its groups or resources, or on its id. */
-export function policyKey({ effect, permission_groups, resources }: Policy): string {
+function policyKey({ effect, permission_groups, resources }: Policy): string {
   const ids = [...new Set(permission_groups.map(({ id }) => id))].sort()
   return `${effect}|${resourcesKey(resources)}|${ids.join(',')}`
 }
