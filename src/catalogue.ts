@@ -5,6 +5,8 @@ import type { AutomationErrorCode } from './automation/errors.ts'
 import type { AutomationEvents } from './automation/events.ts'
 import type { ArchiveErrorCode } from './backup/errors.ts'
 import type { BackupEvents } from './backup/events.ts'
+import type { CloudflareErrorCode } from './cloudflare/errors.ts'
+import type { SharedCloudflareEvents } from './cloudflare/events.ts'
 import type { OutboxEvents } from './events/events.ts'
 import type { IssuingErrorCode } from './issuing/errors.ts'
 import type { IssuingEvents } from './issuing/events.ts'
@@ -46,7 +48,8 @@ export interface TokenEvents
     BackupEvents,
     ApprovalEvents,
     SignedEvents,
-    VaultEvents {
+    VaultEvents,
+    SharedCloudflareEvents {
   'clock.jumped': ClockJumpedEvent
   'clock.skewed': ClockSkewedEvent
   'tick.failed': TickFailedEvent
@@ -67,4 +70,5 @@ export type ErrorCode =
   | SignedErrorCode
   | LeakErrorCode
   | VaultErrorCode
+  | CloudflareErrorCode
   | 'ERR_FORMAT_CLASH'

@@ -30,6 +30,7 @@ import { tokenKind } from '../src/tokens/record.ts'
 import { alertKind } from '../src/usage/alert.ts'
 import { networksKind } from '../src/usage/known-networks.ts'
 import { requestKind } from '../src/usage/request-log.ts'
+import { liveHealer } from './cloudflare/healer-life.ts'
 import { dropSchema, freshSchema, newPool, there } from './postgres/database.ts'
 import { liveVault } from './vault/canary.ts'
 
@@ -481,6 +482,15 @@ describe('no secret in any output', () => {
     const outputs = new Outputs()
     const secrets = await liveVault(outputs)
     expect(outputs.texts.length).toBeGreaterThan(100)
+    expectNone(outputs.texts, secrets)
+  })
+
+  it('of a Cloudflare healer, with the debug log of the official client on', async () => {
+    const outputs = new Outputs()
+    const secrets = await liveHealer((output) => outputs.add(output))
+    expect(secrets.length).toBeGreaterThan(4)
+    expect(outputs.texts.length).toBeGreaterThan(150)
+    expect(outputs.texts.filter((text) => text.includes('sending request')).length).toBeGreaterThan(20)
     expectNone(outputs.texts, secrets)
   })
 

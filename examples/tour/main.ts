@@ -7,6 +7,7 @@ import { FileTokenStore } from 'tokenwright/file'
 import { showAgent } from './agent.ts'
 import { startService } from './app.ts'
 import { backUpAndRestore } from './backup.ts'
+import { healCloudflare } from './cloudflare.ts'
 import { issueTokens } from './issuing.ts'
 import { makeRequests } from './requests.ts'
 import { lookAfterRestart, readBefore } from './restart.ts'
@@ -61,6 +62,7 @@ try {
   await showRules(transcript)
   await showAgent(transcript)
   await showVault(transcript)
+  await healCloudflare(transcript)
 
   transcript.chapter('Look for token texts where none may be')
   const files = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'latin1'))

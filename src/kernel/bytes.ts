@@ -1,6 +1,9 @@
 import { Buffer } from 'node:buffer'
 import { timingSafeEqual } from 'node:crypto'
+import { isJsonObject, nameOfJson } from './canonical-json.ts'
 import { InvalidInputError } from './errors.ts'
+
+export { canonicalJson, isJsonObject } from './canonical-json.ts'
 
 /** Joins texts so that no two lists give the same string: each with its length before it. */
 export function lengthPrefixed(parts: readonly string[]): string {
@@ -22,14 +25,6 @@ export interface JsonObject {
   readonly [key: string]: Json
 }
 
-/** Whether a value is a plain object, as a JSON text gives it: not null, no array, no instance of a class. */
-export function isJsonObject(value: unknown): value is { readonly [key: string]: unknown } {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  const proto: unknown = Object.getPrototypeOf(value)
-  // The second test holds for a plain object of another realm.
-  return proto === null || proto === Object.prototype || Object.getPrototypeOf(proto) === null
-}
-
 /** The limits of {@link checkJson}. */
 export interface JsonLimits {
   /** The size of the JSON text in UTF-8, bytes. Default: 16,384. */
@@ -37,9 +32,6 @@ export interface JsonLimits {
   /** How deep objects and arrays may nest, the outermost counted. Default: 8. */
   readonly maxDepth?: number
 }
-
-/** How deep {@link canonicalJson} goes: beyond every limit here, short of the stack's. */
-const CANONICAL_DEPTH = 64
 
 /** Keys that reach an object's prototype where someone copies carelessly. */
 const DANGEROUS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
@@ -109,7 +101,7 @@ class JsonCopy {
     }
     if (Array.isArray(value)) return this.#array(value, path, depth + 1)
     if (isJsonObject(value)) return this.object(value, path, depth + 1)
-    throw new InvalidInputError(path, `is ${nameOf(value)}, which JSON can't hold`, 'give JSON values only')
+    throw new InvalidInputError(path, `is ${nameOfJson(value)}, which JSON can't hold`, 'give JSON values only')
   }
 
   #text(text: string, path: string): string {
@@ -139,55 +131,4 @@ class JsonCopy {
 /** Keys come from the host, but into messages only such as can't break a line of a log. */
 function pathTo(path: string, key: string): string {
   return /^[\w-]{1,40}$/.test(key) ? `${path}.${key}` : `${path}[…]`
-}
-
-function nameOf(value: unknown): string {
-  if (value === undefined) return 'undefined'
-  if (typeof value === 'number') return String(value)
-  return typeof value === 'object' ? 'an instance of a class' : `a ${typeof value}`
-}
-
-/**
- * The JSON text of a value with its keys sorted: equal values give equal texts. What digests of arguments are made of.
- * Follows the JSON Canonicalization Scheme (RFC 8785).
- *
- * @param value - a JSON value
- * @returns its text
- * @throws InvalidInputError when it holds what JSON can't, or nests deeper than 64 levels
- */
-export function canonicalJson(value: unknown): string {
-  return canonical(value, 1)
-}
-
-function canonical(value: unknown, depth: number): string {
-  if (depth > CANONICAL_DEPTH) {
-    throw new InvalidInputError(
-      'value',
-      `is nested deeper than ${CANONICAL_DEPTH} levels, or holds itself`,
-      'make it flatter',
-    )
-  }
-  if (value === null || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) {
-    return JSON.stringify(value)
-  }
-  if (typeof value === 'string') {
-    if (/[\ud800-\udfff]/u.test(value)) {
-      throw new InvalidInputError('value', 'holds half of a surrogate pair', 'give well-formed text')
-    }
-    return JSON.stringify(value)
-  }
-  if (Array.isArray(value)) {
-    let text = '['
-    for (let i = 0; i < value.length; i++) text += `${i === 0 ? '' : ','}${canonical(value[i], depth + 1)}`
-    return `${text}]`
-  }
-  if (isJsonObject(value)) {
-    let text = '{'
-    // Sorted by UTF-16 code units, as RFC 8785 asks.
-    for (const key of Object.keys(value).sort()) {
-      text += `${text === '{' ? '' : ','}${canonical(key, depth)}:${canonical(value[key], depth + 1)}`
-    }
-    return `${text}}`
-  }
-  throw new InvalidInputError('value', `holds ${nameOf(value)}, which JSON can't`, 'give JSON values only')
 }

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { InvalidInputError } from '../../src/kernel/errors.ts'
 import { type Random, seededRandom, systemRandom } from '../../src/kernel/random.ts'
+import { webRandom } from '../../src/kernel/web-random.ts'
 
 const sources: readonly (readonly [string, () => Random])[] = [
   ['systemRandom', () => systemRandom()],
+  ['webRandom', () => webRandom()],
   ['seededRandom', () => seededRandom('bytes')],
 ]
 

@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import type { SimulatedAnswer } from './answer.ts'
 
 /** What goes wrong. */
-export type FaultKind =
+export type VaultFaultKind =
   /** The connection is reset before anything is done. */
   | { readonly kind: 'reset' }
   /** It is done, and the answer is lost. */
@@ -25,7 +25,7 @@ export type FaultKind =
     }
 
 /** A fault that is ordered. */
-export type SimulatedFault = FaultKind & {
+export type VaultFault = VaultFaultKind & {
   /** Requests whose path below `/v1/` begins so. Default: all. */
   readonly path?: string
   /** How many requests it strikes. Default 1; `Infinity` until `clearFaults()`. */
@@ -44,10 +44,10 @@ export class BrokenConnection extends Error {
 
 /** The faults that are ordered, struck in their order. */
 export class Faults {
-  #ordered: { fault: SimulatedFault; left: number }[] = []
+  #ordered: { fault: VaultFault; left: number }[] = []
 
   /** Orders one. */
-  add(fault: SimulatedFault): void {
+  add(fault: VaultFault): void {
     this.#ordered.push({ fault, left: fault.times ?? 1 })
   }
 

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../../kernel/clock.ts'
 import { checkFields } from '../../kernel/fields.ts'
 import type { SimulatedAnswer, SimulatedRequest } from './answer.ts'
-import { BrokenConnection, Faults, type SimulatedFault } from './faults.ts'
+import { BrokenConnection, Faults, type VaultFault } from './faults.ts'
 import { HttpFront } from './http-front.ts'
 import { SimulatedServer } from './simulated-server.ts'
 
@@ -94,7 +94,7 @@ export class VaultSimulator {
   }
 
   /** Orders a fault for the next requests that it fits. */
-  fault(fault: SimulatedFault): void {
+  fault(fault: VaultFault): void {
     this.#faults.add(fault)
   }
 

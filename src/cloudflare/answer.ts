@@ -1,0 +1,67 @@
+import { isJsonObject } from '../kernel/canonical-json.ts'
+import type { CloudflareAnswer } from './client.ts'
+
+/** A pair that Cloudflare answers with: never alone enough to tell what is wrong. */
+export interface ApiMessage {
+  readonly code: number
+  /** At most 300 characters of it. */
+  readonly message: string
+}
+
+/** An answer in the API's own form: `{ success, errors, messages, result, result_info? }`. */
+export interface Envelope {
+  readonly status: number
+  readonly success: boolean
+  readonly errors: readonly ApiMessage[]
+  readonly result: unknown
+  readonly totalCount?: number
+}
+
+const MAX_MESSAGES = 10
+const MAX_TEXT = 300
+
+/**
+ * Reads an answer; `undefined` when it isn't the API's: HTML of a gateway, JSON that was cut off, another shape.
+ */
+export function readEnvelope({ status, text }: CloudflareAnswer): Envelope | undefined {
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (!isJsonObject(body) || typeof body['success'] !== 'boolean') return undefined
+  const info = body['result_info']
+  const total = isJsonObject(info) ? info['total_count'] : undefined
+  return {
+    status,
+    success: body['success'],
+    errors: readMessages(body['errors']),
+    result: body['result'],
+    ...(typeof total === 'number' && { totalCount: total }),
+  }
+}
+
+function readMessages(value: unknown): ApiMessage[] {
+  // Older paths hang the real reason below: 6003 with a 6111 in its chain. One level of it, for a body may be nested without end.
+  return listOf(value).flatMap((each) => [...readMessage(each), ...listOf(each['error_chain']).flatMap(readMessage)])
+}
+
+function listOf(value: unknown): { readonly [key: string]: unknown }[] {
+  return Array.isArray(value) ? value.slice(0, MAX_MESSAGES).filter(isJsonObject) : []
+}
+
+function readMessage({ code, message }: { readonly [key: string]: unknown }): ApiMessage[] {
+  return typeof code === 'number' ? [{ code, message: shortLine(message) }] : []
+}
+
+/**
+ * A foreign text on one line, without control characters, short, and without anything that is long enough to be a token: ids have 32
+ * characters, tokens 40 and more, and a server may say back what it was sent.
+ */
+function shortLine(text: unknown): string {
+  if (typeof text !== 'string') return ''
+  const head = text.slice(0, 4 * MAX_TEXT).replaceAll(/[\w-]{38,}/g, '[…]')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not reach a log
+  return head.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').slice(0, MAX_TEXT)
+}

@@ -1,0 +1,120 @@
+import type { Clock } from '../kernel/clock.ts'
+import type { EventSink } from '../kernel/emitter.ts'
+import { codeOf } from '../kernel/errors.ts'
+import type { CloudflareApi, Family, Run } from './api.ts'
+import type { Applier } from './applier.ts'
+import type { CatalogueCache } from './catalogue-cache.ts'
+import { HealHeldError, LockOutError, SnapshotError } from './errors.ts'
+import type { CloudflareEvents } from './events.ts'
+import { noteChange } from './mark.ts'
+import { ofState, updateMark } from './marks.ts'
+import { canWriteTokens, contentHash } from './plan.ts'
+import type { SelfIdentity } from './self-identity.ts'
+import type { HealerState, Snapshot } from './state.ts'
+import type { Target } from './targets.ts'
+import { readToken } from './token-record.ts'
+
+/** What a {@link Rollback} is made from. */
+export interface RollbackOptions {
+  readonly api: CloudflareApi
+  readonly clock: Clock
+  readonly state: HealerState
+  readonly events: EventSink<CloudflareEvents>
+  readonly applier: Applier
+  readonly allowSelfEscalation: boolean
+  readonly nextId: () => string
+}
+
+/** What `rollback` answers. */
+export interface RollbackResult {
+  /** The target's name. */
+  readonly target: string
+  /** Whether the token was read back as it was before the change. */
+  readonly restored: boolean
+  /** A snapshot of what it was until now: it takes the rollback back. */
+  readonly undo: string
+}
+
+const LEASE_MS = 5 * 60_000
+
+/** Puts a token's policies back as a snapshot has them. */
+export class Rollback {
+  readonly #options: RollbackOptions
+
+  /** @param options - API, state */
+  constructor(options: RollbackOptions) {
+    this.#options = options
+  }
+
+  /** Puts it back. See `CloudflareTokenHealer.rollback`. */
+  async to(
+    id: string,
+    targets: readonly Target[],
+    self: SelfIdentity,
+    catalogues: CatalogueCache,
+    run: Run,
+  ): Promise<RollbackResult> {
+    const { state, clock, nextId, events } = this.#options
+    const known = typeof id === 'string' && /^[0-9A-Za-z]{1,64}$/.test(id)
+    const snapshot = known ? await ofState('reading a snapshot', () => state.snapshot(id)) : undefined
+    if (snapshot === undefined) throw new SnapshotError(known ? id : '…', "isn't there", 'take its id from the history')
+    const { tokenId, target } = snapshot
+    const own = targets.some((each) => each.name === target && (each.tokenId ?? tokenId) === tokenId)
+    if (!own)
+      throw new SnapshotError(id, 'is of a token that this healer has no target for', 'use the healer that made it')
+    const holder = nextId()
+    const now = clock.now()
+    const taken = await ofState('taking a lease', () => state.lease(`token:${tokenId}`, holder, now + LEASE_MS, now))
+    if (!taken) throw new HealHeldError(target, 'busy')
+    try {
+      return await this.#restore(snapshot, self, catalogues, run)
+    } finally {
+      try {
+        await state.release(`token:${tokenId}`, holder)
+      } catch (error) {
+        events.emit('stateFailed', { at: clock.now(), operation: 'releasing a lease', code: codeOf(error) })
+      }
+    }
+  }
+
+  async #restore(
+    snapshot: Snapshot,
+    self: SelfIdentity,
+    catalogues: CatalogueCache,
+    run: Run,
+  ): Promise<RollbackResult> {
+    const { api, state, clock, events, applier, allowSelfEscalation, nextId } = this.#options
+    const { id, kind, accountId, tokenId, target, fields } = snapshot
+    const family: Family = { kind, accountId }
+    const record = readToken((await api.token(family, tokenId, run)).result)
+    if (typeof record === 'string' || (await contentHash(record)) !== snapshot.after) {
+      throw new SnapshotError(
+        id,
+        "can't be gone back to: the token has changed since",
+        'look at it, and change it by hand',
+      )
+    }
+    if ((await self.id(family, run)) === tokenId) {
+      if (!allowSelfEscalation) throw new HealHeldError(target, 'self_escalation')
+      const catalogue = await catalogues.get(family, run)
+      if (!canWriteTokens(fields.policies, kind, (group) => catalogue.byId(group)?.name)) {
+        throw new LockOutError('its own credential would lose the group for writing tokens')
+      }
+    }
+    const undo = nextId()
+    const after = await contentHash(record, fields.policies)
+    const { planHash, ...rest } = snapshot
+    await ofState('keeping a snapshot', () =>
+      state.saveSnapshot({ ...rest, id: undo, at: clock.now(), fields: record.fields, after, planHash }),
+    )
+    // What somebody takes back isn't to be given again by the next run.
+    await updateMark(state, tokenId, (mark) => ({
+      ...noteChange(mark, clock.now()),
+      given: {},
+      circuitAt: clock.now(),
+    }))
+    const restored = await applier.restore(family, tokenId, record.fields, fields.policies, run)
+    if (restored) events.emit('rolledBack', { at: clock.now(), target, snapshot: id, automatic: false })
+    return { target, restored, undo }
+  }
+}

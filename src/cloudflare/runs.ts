@@ -1,0 +1,109 @@
+import type { Clock } from '../kernel/clock.ts'
+import { InvalidInputError } from '../kernel/errors.ts'
+import type { Announcer } from './announcer.ts'
+import type { Run } from './api.ts'
+import type { ChangeResult } from './change-result.ts'
+import { describe } from './grant.ts'
+import type { TargetHeal } from './heal-report.ts'
+import type { HistoryAction, TargetChange } from './history.ts'
+import type { Recorder } from './recorder.ts'
+import { type TargetReport, worst } from './report.ts'
+import { RequestBudget } from './request-budget.ts'
+
+/** How a run is called. */
+export interface RunOptions {
+  /** Ends it: no further request is sent, waits end at once, and the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+  /** Who asked for it; stands in the history. Default `system`. */
+  readonly actor?: string | undefined
+}
+
+/** What {@link Runs} are made from. */
+export interface RunsOptions {
+  readonly recorder: Recorder
+  readonly announcer: Announcer
+  readonly clock: Clock
+  readonly maxRequests: number
+}
+
+/** What came of an action, with what its row tells. */
+export interface Done<T> {
+  readonly answer: T
+  readonly reports: readonly TargetReport[]
+  /** The reports from before anything was done, where that differs. */
+  readonly before?: readonly TargetReport[]
+  readonly changes: readonly TargetChange[]
+}
+
+/** An error on its way out, with what its row tells of the change that it refused. */
+export class Refused extends Error {
+  readonly error: unknown
+  readonly change: TargetChange
+
+  constructor(error: unknown, change: TargetChange) {
+    super('refused')
+    this.error = error
+    this.change = change
+  }
+}
+
+/** The runs of a healer: each with its budget, and its row. */
+export class Runs {
+  readonly #options: RunsOptions
+
+  /** @param options - where rows go */
+  constructor(options: RunsOptions) {
+    this.#options = options
+  }
+
+  /** A run that leaves no row. */
+  begin({ signal }: RunOptions): Run {
+    return { budget: new RequestBudget(this.#options.maxRequests), signal }
+  }
+
+  /** Does something, and writes its row: also when it fails. */
+  async recorded<T>(
+    action: HistoryAction,
+    options: RunOptions,
+    act: (run: Run, at: number, from: number) => Promise<Done<T>>,
+  ): Promise<T> {
+    checkActor(options.actor)
+    const { clock, recorder, announcer } = this.#options
+    const at = clock.now()
+    const from = clock.monotonic()
+    const row = { at, from, action, actor: options.actor ?? 'system' }
+    const run = this.begin(options)
+    try {
+      options.signal?.throwIfAborted()
+      const { answer, reports, before, changes } = await act(run, at, from)
+      const overall = reports.length === 0 ? null : worst(reports.map(({ health }) => health))
+      await recorder.write({ ...row, reports, ...(before && { before }), changes, overall })
+      return answer
+    } catch (thrown) {
+      const error = thrown instanceof Refused ? thrown.error : thrown
+      const changes = thrown instanceof Refused ? [thrown.change] : []
+      await recorder.write({ ...row, reports: [], changes, overall: null }, error)
+      throw error
+    } finally {
+      await announcer.settled()
+    }
+  }
+}
+
+/** What a row tells of a change. */
+export function changeOf(change: ChangeResult | TargetHeal): TargetChange {
+  const { target, outcome, planHash, added, snapshot, error } = change
+  return {
+    name: target,
+    outcome,
+    ...(planHash !== undefined && { planHash }),
+    ...(added.length > 0 && { added: added.map(describe) }),
+    ...(snapshot !== undefined && { snapshot }),
+    ...(error !== undefined && { errorCode: error.code, errorMessage: error.message }),
+  }
+}
+
+function checkActor(actor: unknown): void {
+  if (actor === undefined || (typeof actor === 'string' && actor !== '' && actor.length <= 256)) return
+  throw new InvalidInputError('actor', 'must be a text of 1 to 256 characters', 'leave it out, or shorten it')
+}
