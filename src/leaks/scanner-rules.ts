@@ -57,7 +57,7 @@ function ruleId(format: TokenFormat, formats: readonly TokenFormat[]): string {
 }
 
 /**
- * Rules for gitleaks, as a TOML file of their own that extends its default ones: `gitleaks detect --config <file>`.
+ * Rules for gitleaks, as a TOML file of their own that extends its default ones: `gitleaks dir <path> --config <file>`.
  * A prefix is a keyword, in lower case as gitleaks compares them.
  */
 export function gitleaksRules(formats: readonly TokenFormat[]): string {
