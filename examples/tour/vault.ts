@@ -43,12 +43,12 @@ export async function showVault(transcript: Transcript): Promise<void> {
     return
   }
   const rooted = await createVaultClient({ endpoint: address, token: root })
-  const made = (await rooted.write('auth/token/create', { ttl: '2s', policies: ['default'] })) as Made
+  const made = (await rooted.write('auth/token/create', { ttl: '3s', policies: ['default'] })) as Made
   const real = new VaultTokenManager({
     client: await createVaultClient({ endpoint: address, token: made.auth.client_token }),
   })
   await real.start()
-  await new Promise((resolve) => setTimeout(resolve, 3000))
-  transcript.step('a token of 2 s on the real server, 3 s later', 'running', real.status().state)
+  await new Promise((resolve) => setTimeout(resolve, 4000))
+  transcript.step('a token of 3 s on the real server, 4 s later', 'running', real.status().state)
   await real.stop({ revoke: true })
 }

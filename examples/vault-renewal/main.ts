@@ -1,4 +1,4 @@
-// A service that lives on a Vault token of 2 s for 5 s, and a look at /health/vault: node examples/vault-renewal/main.ts
+// A service that lives on a Vault token of 3 s for 5 s, and a look at /health/vault: node examples/vault-renewal/main.ts
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
@@ -11,7 +11,7 @@ const server = await findServer()
 console.log('on', server.name)
 const root = await createVaultClient({ endpoint: server.endpoint, token: server.root })
 const login = async () => {
-  const made = (await root.write('auth/token/create', { ttl: '2s', policies: ['default'] })) as {
+  const made = (await root.write('auth/token/create', { ttl: '3s', policies: ['default'] })) as {
     auth: { client_token: string }
   }
   return made.auth.client_token
@@ -36,7 +36,7 @@ const health = await get('/health/vault')
 console.log('GET /health/vault:', health)
 assert.equal(health.status, 200)
 assert.equal(JSON.parse(health.body).status, 'healthy')
-assert.ok(manager.status().renewalCount >= 2)
+assert.ok(manager.status().renewalCount >= 1)
 
 // Somebody revokes the token: the next request finds out, logs in, and is answered all the same.
 await root.write('auth/token/revoke', { token: vault.token })

@@ -261,8 +261,8 @@ describe('a node-vault instance of the host’s own', () => {
     await simulator.call('POST', 'sys/auth/approle', { type: 'approle' })
     await simulator.call('POST', 'auth/approle/role/app', {
       token_policies: ['default'],
-      token_ttl: '2s',
-      token_max_ttl: '2s',
+      token_ttl: '4s',
+      token_max_ttl: '4s',
     })
     const role = (await simulator.call('GET', 'auth/approle/role/app/role-id')) as { data: { role_id: string } }
     const secret = (await simulator.call('POST', 'auth/approle/role/app/secret-id')) as { data: { secret_id: string } }
@@ -274,7 +274,7 @@ describe('a node-vault instance of the host’s own', () => {
     })
     const seen: string[] = []
     await manager.start()
-    for (let i = 0; i < 24; i++) {
+    for (let i = 0; i < 36; i++) {
       if (!seen.includes(vault.token)) seen.push(vault.token)
       await vault.tokenLookupSelf()
       await new Promise((resolve) => setTimeout(resolve, 100))
