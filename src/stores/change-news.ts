@@ -1,4 +1,7 @@
+import type { Clock, Timer } from '../kernel/clock.ts'
 import type { MaybePromise } from '../kernel/kind.ts'
+import type { Random } from '../kernel/random.ts'
+import { fullJitter } from '../kernel/retry.ts'
 import type { ChangeChannel } from './change-channel.ts'
 import type { Commits } from './commit.ts'
 import type { StoreChange, TokenStore } from './token-store.ts'
@@ -10,6 +13,10 @@ export interface ChannelFailedEvent {
   /** When, epoch ms. */
   readonly at: number
 }
+
+/** How long to wait at least before a channel is tried again, and how much longer at most, ms. */
+const LEAST_DELAY = 500
+const MOST_DELAY = 29_500
 
 /** Somebody who holds records in memory. */
 export interface ChangeListener {
@@ -27,6 +34,8 @@ export interface ChangeNewsOptions {
   readonly commits: Commits
   /** Tells other processes of changes, and of theirs. */
   readonly channel: ChangeChannel | undefined
+  readonly clock: Clock
+  readonly random: Random
   /** Told when the channel fails. */
   readonly onFailure: (error: unknown) => void
 }
@@ -61,6 +70,7 @@ export class ChangeNews {
       this.#subscription = undefined
       if (subscription === undefined) return
       subscription.ended = true
+      subscription.timer?.cancel()
       for (const stop of subscription.stop) void this.#attempt(stop)
     }
   }
@@ -73,19 +83,31 @@ export class ChangeNews {
       const heard = this.#tell({ kind, id })
       if (heard && channel !== undefined) void this.#attempt(() => channel.publish({ kind, id }))
     }
-    const subscription: Subscription = { ended: false, stop: [commits.onWrite(written)] }
+    const subscription: Subscription = { ended: false, timer: undefined, stop: [commits.onWrite(written)] }
     const watched = store.watch?.(tell, lost)
     if (watched !== undefined) subscription.stop.push(watched)
-    if (channel !== undefined) {
-      void this.#attempt(async () => {
-        const stop = await channel.subscribe(tell, lost)
-        if (subscription.ended) return stop()
-        subscription.stop.push(stop)
-        // What changed while there was no subscription was not told.
-        lost()
-      })
-    }
+    if (channel !== undefined) void this.#listen(channel, subscription, 1)
     return subscription
+  }
+
+  /** Subscribes to the channel; one that fails is told once, and tried again for as long as somebody listens. */
+  async #listen(channel: ChangeChannel, subscription: Subscription, attempt: number): Promise<void> {
+    const { clock, random, onFailure } = this.#options
+    try {
+      const stop = await channel.subscribe(
+        (change) => this.#tell(change),
+        () => this.#lost(),
+      )
+      if (subscription.ended) return await stop()
+      subscription.stop.push(stop)
+      // What changed while there was no subscription was not told.
+      this.#lost()
+    } catch (error) {
+      if (attempt === 1) onFailure(error)
+      if (subscription.ended) return
+      const delay = LEAST_DELAY + fullJitter({ base: LEAST_DELAY, cap: MOST_DELAY, random })(attempt)
+      subscription.timer = clock.setTimer(delay, () => void this.#listen(channel, subscription, attempt + 1))
+    }
   }
 
   /** @returns whether anybody listens for changes of that kind */
@@ -115,5 +137,7 @@ export class ChangeNews {
 
 interface Subscription {
   ended: boolean
+  /** The next attempt to subscribe to the channel. */
+  timer: Timer | undefined
   readonly stop: (() => MaybePromise<void>)[]
 }

@@ -69,7 +69,7 @@ export class Foundation<out Events extends object> {
     this.commits = new Commits({ store, clock, random, outbox, journalKey: this.keys.subkey('journal') })
     const events = this.events as unknown as EventSink<{ 'channel.failed': ChannelFailedEvent }>
     const onFailure = (error: unknown) => events.emit('channel.failed', { code: codeOf(error), at: clock.now() })
-    this.changes = new ChangeNews({ store, commits: this.commits, channel, onFailure })
+    this.changes = new ChangeNews({ store, commits: this.commits, channel, clock, random, onFailure })
   }
 
   /**

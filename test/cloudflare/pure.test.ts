@@ -142,10 +142,12 @@ describe('the comparison', () => {
   it('of 10,000 policies takes under 20 ms, and is linear', () => {
     const least = (count: number, groups: number): number => {
       const policies = tokenOf(count).policies.map((each) => ({ ...each, groups: each.groups.slice(0, groups) }))
-      const times = Array.from({ length: 9 }, () => {
-        const from = performance.now()
+      // The processor's time: on a busy machine the clock on the wall counts others' work too.
+      const times = Array.from({ length: 25 }, () => {
+        const from = process.cpuUsage()
         expect(run(policies).missing).toHaveLength(14)
-        return performance.now() - from
+        const { user, system } = process.cpuUsage(from)
+        return (user + system) / 1000
       })
       return Math.min(...times)
     }
