@@ -1,4 +1,8 @@
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -6,6 +10,8 @@ import { expect } from 'vitest'
 import { seededRandom } from '../../src/testing/index.ts'
 import {
   appRoleLogin,
+  jwtLogin,
+  kubernetesLogin,
   publishToVaultKv,
   tokenFileLogin,
   userpassLogin,
@@ -13,7 +19,7 @@ import {
   VaultShorteningError,
   wrappedTokenLogin,
 } from '../../src/vault/index.ts'
-import { manage, type SentRequest, sentTo, type World } from './worlds.ts'
+import { manage, type SentRequest, sentTo, until, type World } from './worlds.ts'
 
 /** What a manager does, on any server. Numbers are those of the list of acceptance behaviours. */
 export interface Behaviour {
@@ -56,16 +62,25 @@ async function failureOf(promise: Promise<unknown>): Promise<VaultRequestError> 
   return error as VaultRequestError
 }
 
+/** A JWT of ES256 for `vault`, good for an hour. */
+function jwtOf(world: World, key: KeyObject, sub: string, more: object = {}): string {
+  const at = Math.floor(world.clock.now() / 1000)
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const claims = { iss: 'test', sub, aud: ['vault'], iat: at, nbf: at - 60, exp: at + 3600, ...more }
+  const body = `${part({ alg: 'ES256', typ: 'JWT' })}.${part(claims)}`
+  const signature = sign('sha256', Buffer.from(body), { key, dsaEncoding: 'ieee-p1363' })
+  return `${body}.${signature.toString('base64url')}`
+}
+
+/** The display name of a token. */
+async function nameOf(world: World, token: string | undefined): Promise<string> {
+  return (await world.raw('GET', LOOKUP, { token: token ?? '' })).body.data.display_name
+}
+
 /** A folder of this behaviour's own, gone when it ends. */
 async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'tokenwright-vault-'))
   await run(folder).finally(() => rmSync(folder, { recursive: true, force: true }))
-}
-
-/** Real files aren't the clock's: waits for a condition, in real time. */
-async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 400 && !holds(); i++) await new Promise((resolve) => setTimeout(resolve, 5))
-  expect(holds()).toBe(true)
 }
 
 export const BEHAVIOURS: readonly Behaviour[] = [
@@ -732,6 +747,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       })
       await byName.manager.start()
       expect((await byName.manager.lookup()).path).toContain(`auth/${mount}/login/`)
+      expect(await nameOf(world, byName.manager.client.token)).toBe(`${mount}-a.b-c`)
       await byName.manager.stop()
 
       const wrapped = await world.raw('POST', 'auth/token/create', {
@@ -765,6 +781,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       })
       await byWrapped.manager.start()
       expect(byWrapped.manager.status().state).toBe('running')
+      expect(await nameOf(world, byWrapped.manager.client.token)).toBe(role.mount)
       await byWrapped.manager.stop()
 
       await inFolder(async (folder) => {
@@ -778,6 +795,115 @@ export const BEHAVIOURS: readonly Behaviour[] = [
         expect(statSync(sink).mode & 0o777).toBe(0o600)
         await byFile.manager.stop()
       })
+    },
+  },
+  {
+    name: 'logins: a JWT, out of a file that is read anew',
+    async run(world) {
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+      const mount = `jwt-${world.unique}`
+      await world.raw('POST', `sys/auth/${mount}`, { body: { type: 'jwt' } })
+      const pem = publicKey.export({ type: 'spki', format: 'pem' })
+      const config = { jwt_validation_pubkeys: [pem], jwt_supported_algs: ['ES256'] }
+      expect((await world.raw('POST', `auth/${mount}/config`, { body: config })).status).toBeLessThan(300)
+      const role = { role_type: 'jwt', user_claim: 'sub', bound_audiences: ['vault'], token_policies: ['default'] }
+      const settings = { ...role, token_ttl: '4s', token_max_ttl: '4s' }
+      expect((await world.raw('POST', `auth/${mount}/role/app`, { body: settings })).status).toBeLessThan(300)
+      await inFolder(async (folder) => {
+        const file = join(folder, 'jwt')
+        const login = jwtLogin({ mount, role: 'app', jwt: { file } })
+        writeFileSync(file, jwtOf(world, other, 'one'))
+        const forged = await manage(world, undefined, { login, startTimeout: 0 })
+        expect((await failureOf(forged.manager.start())).kind).toBe('credentials')
+
+        writeFileSync(file, `${jwtOf(world, privateKey, 'one')}\n`)
+        const { manager, names } = await manage(world, undefined, { login })
+        await manager.start()
+        expect((await manager.lookup()).path).toBe(`auth/${mount}/login`)
+        expect(await nameOf(world, manager.client.token)).toBe(`${mount}-one`)
+        writeFileSync(file, jwtOf(world, privateKey, 'two'))
+        await world.pass(4100)
+        await until(() => names().includes('reauthenticated'))
+        expect(await nameOf(world, manager.client.token)).toBe(`${mount}-two`)
+        await manager.stop()
+      })
+    },
+  },
+  {
+    name: 'logins: the service account of a pod, as its cluster tells',
+    async run(world) {
+      const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      const review = {
+        authenticated: true,
+        audiences: ['vault'],
+        user: { username: 'system:serviceaccount:shop:app', uid: 'u-1' },
+      }
+      const asked: string[] = []
+      const cluster = createServer((request, response) => {
+        asked.push(request.url ?? '')
+        response.writeHead(201, { 'content-type': 'application/json' })
+        response.end(JSON.stringify({ kind: 'TokenReview', apiVersion: 'authentication.k8s.io/v1', status: review }))
+      })
+      await once(cluster.listen(0, '127.0.0.1'), 'listening')
+      const { port } = cluster.address() as AddressInfo
+      const mount = `kubernetes-${world.unique}`
+      await world.raw('POST', `sys/auth/${mount}`, { body: { type: 'kubernetes' } })
+      const host = `http://127.0.0.1:${port}`
+      // By http, no certificate is looked at.
+      const config = { kubernetes_host: host, kubernetes_ca_cert: 'none', disable_local_ca_jwt: true }
+      expect((await world.raw('POST', `auth/${mount}/config`, { body: config })).status).toBeLessThan(300)
+      const bound = { bound_service_account_names: ['app'], bound_service_account_namespaces: ['shop'] }
+      const settings = { ...bound, token_policies: ['default'], token_ttl: '1h' }
+      expect((await world.raw('POST', `auth/${mount}/role/app`, { body: settings })).status).toBeLessThan(300)
+      await inFolder(async (folder) => {
+        const jwtFile = join(folder, 'token')
+        const account = { namespace: 'shop', serviceaccount: { name: 'app', uid: 'u-1' } }
+        const subject = 'system:serviceaccount:shop:app'
+        writeFileSync(jwtFile, jwtOf(world, privateKey, subject, { 'kubernetes.io': account }))
+        const login = kubernetesLogin({ mount, role: 'app', jwtFile })
+        const { manager } = await manage(world, undefined, { login })
+        await manager.start()
+        expect((await manager.lookup()).path).toBe(`auth/${mount}/login`)
+        expect(manager.status()).toMatchObject({ state: 'running', renewable: true })
+        expect(await nameOf(world, manager.client.token)).toBe(`${mount}-shop-app`)
+        await manager.stop()
+      })
+      // The simulated cluster knows all tokens, and isn't asked.
+      expect(asked).toEqual(world.name === 'simulator' ? [] : ['/apis/authentication.k8s.io/v1/tokenreviews'])
+      cluster.close()
+    },
+  },
+  {
+    name: '7: a server that is down at the start is told as the network’s failure, and nothing is left running',
+    own: true,
+    async run(world) {
+      const { token } = await world.token({ ttl: '1h' })
+      await world.kill()
+      const { manager, names } = await manage(world, token, { startTimeout: 0 })
+      const failure = await failureOf(manager.start())
+      expect(failure.kind).toBe('network')
+      expect(manager.status()).toMatchObject({ running: false, state: 'idle' })
+      expect(names()).not.toContain('started')
+    },
+  },
+  {
+    name: '45: what is counted is in the metrics',
+    async run(world) {
+      const { token } = await world.token({ ttl: '1h' })
+      const { manager } = await manage(world, token)
+      await manager.start()
+      await manager.forceRenewal()
+      await manager.forceRenewal()
+      const sample = (metric: string): number =>
+        Number(new RegExp(`^tokenwright_vault_${metric}\\{[^}]*\\} (\\S+)$`, 'm').exec(manager.metrics())?.[1])
+      expect(sample('renewals_total')).toBe(2)
+      expect(sample('failures_total')).toBe(0)
+      expect(sample('ttl_seconds')).toBeGreaterThan(3590)
+      expect(sample('ttl_seconds')).toBeLessThanOrEqual(3600)
+      expect(sample('last_success_timestamp_seconds')).toBeCloseTo(world.clock.now() / 1000, -1)
+      expect(manager.metrics()).not.toContain(token)
+      await manager.stop()
     },
   },
   {

@@ -1,3 +1,4 @@
+import { expect } from 'vitest'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
 import { fakeClock, vaultSimulator } from '../../src/testing/index.ts'
@@ -186,4 +187,10 @@ export async function manage(
 /** How many requests of a list went to a path. */
 export function sentTo(sent: readonly SentRequest[], path: string): number {
   return sent.filter((request) => request.path === path).length
+}
+
+/** Real files aren't the clock's: waits for a condition, in real time. */
+export async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 400 && !holds(); i++) await new Promise((resolve) => setTimeout(resolve, 5))
+  expect(holds()).toBe(true)
 }

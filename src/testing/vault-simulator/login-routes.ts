@@ -81,7 +81,7 @@ function appRole(context: PublicContext, mount: Mount, at: string): SimulatedAns
       else secrets.set(secretId, { ...found, left })
     }
   }
-  return enter(context, { at: `${at}/login`, shelf: roles, name, meta: { role_name: name }, displayName: 'approle' })
+  return enter(context, { at: `${at}/login`, shelf: roles, name, meta: { role_name: name }, displayName: nameAt(at) })
 }
 
 function userpass(context: PublicContext, mount: Mount, at: string, given: string): SimulatedAnswer {
@@ -92,7 +92,7 @@ function userpass(context: PublicContext, mount: Mount, at: string, given: strin
     throw new Refusal(400, ['invalid username or password'])
   }
   const path = `${at}/login/${name}`
-  return enter(context, { at: path, shelf: users, name, meta: { username: name }, displayName: `userpass-${name}` })
+  return enter(context, { at: path, shelf: users, name, meta: { username: name }, displayName: nameAt(at, name) })
 }
 
 function byJwt(context: PublicContext, mount: Mount, at: string): SimulatedAnswer {
@@ -107,8 +107,16 @@ function byJwt(context: PublicContext, mount: Mount, at: string): SimulatedAnswe
   if (typeof claims['exp'] === 'number' && claims['exp'] * 1000 < context.now) {
     throw new Refusal(400, ['error validating token: invalid expiration time (exp) claim: token is expired'])
   }
-  const displayName = `${mount.type}-${String(claims['sub'] ?? 'unknown')}`
+  const subject = String(claims['sub'] ?? 'unknown')
+  const account =
+    mount.type === 'kubernetes' ? subject.replace('system:serviceaccount:', '').replace(':', '-') : subject
+  const displayName = nameAt(at, account)
   return enter(context, { at: `${at}/login`, shelf: roles, name, meta: { role: name }, displayName })
+}
+
+/** What a token of a login is called: by the path that the method is mounted at, and whom it let in. */
+function nameAt(at: string, ...who: readonly string[]): string {
+  return [at.replace(/^auth\//, '').replaceAll('/', '-'), ...who].join('-')
 }
 
 function claimsOf(jwt: string, keys: readonly string[] | undefined): Fields {
