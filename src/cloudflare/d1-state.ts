@@ -78,7 +78,8 @@ class D1State implements HealerState {
       const sql = `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} WHERE at < ? ORDER BY at LIMIT ?)`
       gone += await this.#run(sql, at, limit)
     }
-    return gone
+    const over = 'SELECT name FROM {leases} WHERE until < ? ORDER BY until LIMIT ?'
+    return gone + (await this.#run(`DELETE FROM {leases} WHERE name IN (${over})`, at, limit))
   }
 
   async saveSnapshot(snapshot: Snapshot): Promise<void> {

@@ -42,7 +42,9 @@ class MemoryState implements HealerState {
     const rows = this.#rows.splice(0, Math.min(old, limit))
     const snapshots = [...this.#snapshots.values()].filter((snapshot) => snapshot.at < at).slice(0, limit)
     for (const { id } of snapshots) this.#snapshots.delete(id)
-    return rows.length + snapshots.length
+    const leases = [...this.#leases].filter(([, { until }]) => until < at).slice(0, limit)
+    for (const [name] of leases) this.#leases.delete(name)
+    return rows.length + snapshots.length + leases.length
   }
 
   saveSnapshot(snapshot: Snapshot): void {

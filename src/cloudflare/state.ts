@@ -39,7 +39,7 @@ export interface HealerState {
   append(row: HistoryRow): MaybePromise<void>
   /** Rows by time and then id, newest first. */
   rows(query: { readonly limit: number; readonly before?: HistoryPosition }): MaybePromise<readonly HistoryRow[]>
-  /** Removes rows and snapshots from before `at`, at most `limit` of each. Answers how many went. */
+  /** Removes rows and snapshots from before `at`, and leases that were over by then, at most `limit` of each. Answers how many went. */
   prune(at: number, limit: number): MaybePromise<number>
   /** Keeps a snapshot. */
   saveSnapshot(snapshot: Snapshot): MaybePromise<void>

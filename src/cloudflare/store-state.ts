@@ -46,12 +46,12 @@ export const healerMarkKind: Kind<TargetMark, never, never> = {
 }
 
 /** Leases. */
-export const healerLeaseKind: Kind<HealerLease, never, never> = {
+export const healerLeaseKind: Kind<HealerLease, 'ends', never> = {
   name: 'cloudflare_lease',
   schema: 1,
   journaled: false,
   unique: {},
-  order: {},
+  order: { ends: (lease) => ({ at: lease.until }) },
   merge: () => undefined,
 }
 
@@ -121,6 +121,15 @@ class StoreState implements HealerState {
     for (const { id, revision, value } of snapshots.items) {
       gone += await this.#remove(healerSnapshotKind, id, revision, value.at)
     }
+    const leases = await store.list(healerLeaseKind, { index: 'ends', to: at, limit: most })
+    const over = leases.items.map(({ id, revision }) => ({
+      kind: healerLeaseKind,
+      id,
+      remove: true as const,
+      expected: revision,
+    }))
+    // Not at all where one was taken anew meanwhile: the next time, then.
+    if (over.length > 0 && (await this.#base.commits.put(over))) gone += over.length
     return gone
   }
 

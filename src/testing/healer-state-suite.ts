@@ -97,6 +97,16 @@ export function healerStateSuite(factory: () => MaybePromise<HealerStateFixture>
       expect((await state.snapshot('s2'))?.id).toBe('s2')
     })
 
+    test('leases that are over go too: those of slots are taken and never given back', async ({ state }) => {
+      expect(await state.lease('slot:1', 'a', AT + 1, AT)).toBe(true)
+      expect(await state.lease('slot:2', 'a', AT + 9, AT)).toBe(true)
+      expect(await state.prune(AT + 4, 100)).toBe(1)
+      expect(await state.prune(AT + 4, 100)).toBe(0)
+      expect(await state.lease('slot:2', 'b', AT + 20, AT + 5)).toBe(false)
+      // Were it there still, it would be held at this instant.
+      expect(await state.lease('slot:1', 'b', AT + 20, AT)).toBe(true)
+    })
+
     test('a snapshot comes back as it was kept', async ({ state }) => {
       await state.saveSnapshot(snapshot('s1', AT))
       expect(await state.snapshot('s1')).toEqual(snapshot('s1', AT))
