@@ -3,7 +3,7 @@ import type { Random } from '../kernel/random.ts'
 import { pause } from '../kernel/turn.ts'
 import { StoreBusyError, StoreUnavailableError } from '../stores/errors.ts'
 import { isBroken, isLostRace, sqlState, storeErrorOf } from './engine-errors.ts'
-import type { PostgresClient, PostgresPool, PostgresQuery } from './pool.ts'
+import { listenToClient, type PostgresClient, type PostgresPool, type PostgresQuery } from './pool.ts'
 import type { Statement } from './statements.ts'
 import { cantBeUsed, Transaction } from './transaction.ts'
 
@@ -115,8 +115,6 @@ export class Connections {
 
   async #ask<R>(client: PostgresClient, statement: Statement, values: unknown[], deadline: number): Promise<R[]> {
     let broken = false
-    // A connection that fails says so by an event too, which nobody else hears while it is out of the pool.
-    client.on?.('error', ignore)
     try {
       const { rows } = await this.#bounded(client.query(this.#queryOf(statement, values)), deadline)
       return rows as R[]
@@ -124,7 +122,6 @@ export class Connections {
       broken = cantBeUsed(error)
       throw error
     } finally {
-      client.off?.('error', ignore)
       client.release(broken)
     }
   }
@@ -147,6 +144,7 @@ export class Connections {
       pool.connect().then(
         (client) => {
           timer.cancel()
+          listenToClient(client)
           if (late) client.release()
           else resolve(client)
         },
@@ -183,8 +181,6 @@ export class Connections {
     })
   }
 }
-
-function ignore(): void {}
 
 function outcomeUnknown(store: string, doing: string, code: string): StoreUnavailableError {
   const what = `the connection to ${store} broke while it was asked to ${doing}; whether it was done could not be found out`

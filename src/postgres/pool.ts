@@ -18,8 +18,6 @@ export interface PostgresClient {
   release(broken?: boolean): void
   /** Where the connection tells of its failure while it is out of the pool. */
   on?(event: 'error', listener: (error: Error) => void): unknown
-  /** Takes such a listener away. */
-  off?(event: 'error', listener: (error: Error) => void): unknown
 }
 
 /**
@@ -33,6 +31,8 @@ export interface PostgresPool {
   end?(): Promise<void>
   /** Where the pool tells of idle connections that broke. */
   on?(event: 'error', listener: (error: Error) => void): unknown
+  /** Where it tells of a connection that is about to be lent. */
+  on?(event: 'acquire', listener: (client: PostgresClient) => void): unknown
   /** Given by a pool over a database inside this process, which has one connection only. */
   readonly embedded?: {
     /** What acknowledged commits survive. */
@@ -63,12 +63,26 @@ export function checkPool(pool: PostgresPool): void {
   throw new InvalidInputError('pool', 'is not a pool of connections', 'pass a Pool of pg, or fromPglite(db)')
 }
 
-/** Pools that were listened to before. */
-const heard = new WeakSet<PostgresPool>()
+/** Pools and connections that are listened to. */
+const heard = new WeakSet<object>()
 
-/** An idle connection that breaks concerns nobody; without a listener it would end the process. */
+/**
+ * An idle connection that breaks concerns nobody; without a listener it would end the process. So it would where a
+ * connection is broken off in the very message by which it becomes free: the pool has stopped listening then, and who asked
+ * for it hasn't begun.
+ */
 export function listenForErrors(pool: PostgresPool): void {
   if (heard.has(pool)) return
   heard.add(pool)
-  pool.on?.('error', () => {})
+  pool.on?.('error', ignore)
+  pool.on?.('acquire', listenToClient)
 }
+
+/** What a connection tells of its failure while it is lent is told by what was asked of it too. */
+export function listenToClient(client: PostgresClient): void {
+  if (heard.has(client)) return
+  heard.add(client)
+  client.on?.('error', ignore)
+}
+
+function ignore(): void {}

@@ -23,8 +23,6 @@ export class Transaction {
     this.#ask = ask
     this.#store = store
     this.#doing = doing
-    // A connection that fails says so by an event too, which nobody else hears while it is out of the pool.
-    client.on?.('error', ignore)
   }
 
   /** Runs one statement. A failure leaves nothing but {@link Transaction.abandon}. */
@@ -59,7 +57,6 @@ export class Transaction {
   #end(): void {
     if (this.#ended) return
     this.#ended = true
-    this.#client.off?.('error', ignore)
     this.#client.release(this.#broken)
   }
 }
@@ -68,5 +65,3 @@ export class Transaction {
 export function cantBeUsed(error: unknown): boolean {
   return isBroken(error) || error instanceof StoreUnavailableError
 }
-
-function ignore(): void {}

@@ -273,16 +273,16 @@ describe('a node-vault instance of the host’s own', () => {
       revokeOld: 100,
     })
     const seen: string[] = []
+    const revoked = () =>
+      simulator.calls.some(({ path, status }) => path === 'auth/token/revoke-self' && status === 204)
     await manager.start()
-    for (let i = 0; i < 36; i++) {
+    for (let i = 0; i < 120 && !(seen.length >= 2 && revoked()); i++) {
       if (!seen.includes(vault.token)) seen.push(vault.token)
       await vault.tokenLookupSelf()
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
     expect(seen.length).toBeGreaterThanOrEqual(2)
-    expect(
-      simulator.calls.filter(({ path }) => path === 'auth/token/revoke-self').map(({ status }) => status),
-    ).toContain(204)
+    expect(revoked()).toBe(true)
     await manager.stop()
     await simulator.close()
   })
