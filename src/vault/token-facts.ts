@@ -8,7 +8,7 @@ export interface TokenFacts {
   readonly renewable: boolean
   /** It has no end, as root tokens have none. */
   readonly nonExpiring: boolean
-  /** What is left, ms; 0 for one without an end. */
+  /** What is left, ms; 0 for one without an end. Servers count in whole seconds: the last one, which they tell as 0, is 999. */
   readonly ttlMs: number
   /** The whole lease as it was granted when new, ms. */
   readonly fullMs: number
@@ -47,6 +47,8 @@ type Fields = { readonly [name: string]: unknown }
 const MAX_LIST = 100
 const MAX_TEXT = 256
 const MAX_TOKEN = 8192
+/** What a look-up that tells 0 s means for a token that has an end: the server still took it. */
+const LAST_SECOND_MS = 999
 /** 100 years, in seconds. */
 const MAX_SECONDS = 3_155_760_000
 
@@ -85,13 +87,15 @@ export function readLookup(body: unknown): TokenFacts {
   if (data === undefined || ttlMs === undefined) throw shapeError('lookup', 'the answer tells no ttl of a token')
   const uses = data['num_uses']
   const periodMs = positive(data['period'])
+  // Absent for the first root token of a server.
+  const ends = ttlMs > 0 || positive(data['creation_ttl']) !== undefined || typeof data['expire_time'] === 'string'
   return {
     accessor: text(data['accessor']),
     type: data['type'] === 'batch' ? 'batch' : 'service',
     // Absent for the first root token of a server.
     renewable: data['renewable'] === true,
-    nonExpiring: ttlMs === 0 && positive(data['creation_ttl']) === undefined && typeof data['expire_time'] !== 'string',
-    ttlMs,
+    nonExpiring: !ends,
+    ttlMs: ends ? Math.max(ttlMs, LAST_SECOND_MS) : 0,
     fullMs: Math.max(periodMs ?? positive(data['creation_ttl']) ?? 0, ttlMs),
     periodMs,
     explicitMaxMs: positive(data['explicit_max_ttl']),

@@ -5,7 +5,12 @@ import { ownVaultThere, type RealVault, sharedVault, vaultThere } from './server
 import { ownRealWorld, realWorld, simulatedWorld } from './worlds.ts'
 
 describe('the simulator, on a fake clock', () => {
-  for (const { name, initialRoot = false, run } of BEHAVIOURS) it(name, () => run(simulatedWorld({ initialRoot })))
+  for (const { name, run, ...options } of BEHAVIOURS) {
+    it(name, async () => {
+      const world = simulatedWorld(options)
+      await run(world).finally(() => world.close())
+    })
+  }
 })
 
 const databaseThere = vaultThere && (await hasServer('postgres', '127.0.0.1', 5432))
@@ -31,7 +36,7 @@ describe.runIf(vaultThere)('OpenBao, in real time', () => {
   for (const behaviour of chosen) it(behaviour.name, { timeout: LIMIT }, () => runs.get(behaviour))
 })
 
-async function inOwnWorld({ initialRoot, run }: Behaviour): Promise<void> {
-  const world = await ownRealWorld(initialRoot === true ? undefined : 'root')
+async function inOwnWorld({ run, ...options }: Behaviour): Promise<void> {
+  const world = await ownRealWorld(options)
   await run(world).finally(() => world.close())
 }

@@ -6,8 +6,9 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
+import NodeVault from 'node-vault'
 import { expect } from 'vitest'
-import { seededRandom } from '../../src/testing/index.ts'
+import { fakeClock, seededRandom } from '../../src/testing/index.ts'
 import {
   appRoleLogin,
   jwtLogin,
@@ -17,6 +18,7 @@ import {
   userpassLogin,
   VaultRequestError,
   VaultShorteningError,
+  VaultTokenManager,
   wrappedTokenLogin,
 } from '../../src/vault/index.ts'
 import { manage, type SentRequest, sentTo, until, type World } from './worlds.ts'
@@ -30,11 +32,14 @@ export interface Behaviour {
   readonly postgres?: true
   /** Whether the server's root token must be the one of its initialisation. */
   readonly initialRoot?: true
+  /** Whether the server is to be a standby, which forwards to the active one. */
+  readonly standby?: true
   run(world: World): Promise<void>
 }
 
 const LOOKUP = 'auth/token/lookup-self'
 const RENEW = 'auth/token/renew-self'
+const HOUR = 3_600_000
 
 /** A mount of AppRole with a role, and a login by it. */
 async function appRole(world: World, settings: object) {
@@ -207,6 +212,22 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       manager.client.token = (await world.token({ ttl: '1h' })).token
       await manager.start()
       expect(manager.status().state).toBe('running')
+      await manager.stop()
+    },
+  },
+  {
+    name: 'a token of whose life less than a second is left, which servers tell as 0, is renewed at once',
+    async run(world) {
+      // Not while all the others start.
+      await world.pass(4000)
+      const { token } = await world.token({ ttl: '4s' })
+      await world.pass(3550)
+      expect((await world.raw('GET', LOOKUP, { token })).body.data.ttl).toBe(0)
+      const { manager, names } = await manage(world, token)
+      await manager.start()
+      await world.pass(1000)
+      expect(names()).toEqual(['started', 'renewed'])
+      expect(manager.status().ttlMs).toBeGreaterThan(2000)
       await manager.stop()
     },
   },
@@ -532,6 +553,37 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
+    name: '32: what a proxy answers in the server’s place is no renewal: the token is kept, and renewed later',
+    async run(world) {
+      const { token } = await world.token({ ttl: '12s' })
+      const page = { status: 200, headers: { 'content-type': 'text/html' } }
+      const wrong = [
+        () => new Response('<html><body>Please sign in</body></html>', page),
+        () => new Response(null, { status: 204 }),
+        () => Response.json({ request_id: 'x', lease_id: '', data: null }),
+      ]
+      const { manager, vault, sent, told } = await manage(
+        world,
+        token,
+        { random: seededRandom('proxy') },
+        (path, on) => {
+          const answer = path === RENEW ? wrong.shift() : undefined
+          return answer === undefined ? on() : Promise.resolve(answer())
+        },
+      )
+      await manager.start()
+      await world.pass(11_700)
+      const failed = told.filter(({ name }) => name === 'renewalFailed').map(({ payload }) => payload.kind)
+      expect(failed).toEqual(['protocol', 'protocol', 'protocol'])
+      expect(manager.status()).toMatchObject({ renewalCount: 1, consecutiveFailures: 0, state: 'running' })
+      expect(vault.token).toBe(token)
+      expect(sentTo(sent, RENEW)).toBe(4)
+      await world.pass(2000)
+      expect((await world.raw('GET', LOOKUP, { token })).status).toBe(200)
+      await manager.stop()
+    },
+  },
+  {
     name: '35: AppRole with a maximum: new tokens in time, and not one 403 for who reads all the while',
     async run(world) {
       const { login } = await appRole(world, { token_ttl: '4s', token_max_ttl: '10s' })
@@ -639,6 +691,152 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       await expect(manager.withToken(() => Promise.reject(new Error('mine')))).rejects.toThrow('mine')
       expect(sentTo(sent, LOOKUP)).toBe(1)
       await manager.stop()
+    },
+  },
+  {
+    name: '39: a node-vault of the host’s own, made with headers, sends the new token after a swap',
+    async run(world) {
+      const endpoint = await world.listen()
+      const { login } = await appRole(world, { token_ttl: '1h' })
+      const first = (await world.token({ ttl: '1h' })).token
+      const made = () =>
+        NodeVault({ endpoint, token: first, requestOptions: { headers: { 'X-Request-Source': 'shop' } } })
+
+      // The bug, as it is without us: the first token stays in the headers.
+      const pinned = made()
+      await pinned.tokenLookupSelf()
+      pinned.token = world.rootToken
+      expect((await pinned.tokenLookupSelf()).data.id).toBe(first)
+
+      const vault = made()
+      await vault.tokenLookupSelf()
+      const manager = new VaultTokenManager({ client: vault, clock: world.clock, login, revokeOld: 0 })
+      await manager.start()
+      for (const dead of [first, '']) {
+        // The second time round it is one that the manager logged in for.
+        const old = dead === '' ? vault.token : dead
+        await world.raw('POST', 'auth/token/revoke', { body: { token: old } })
+        expect((await manager.withToken(() => vault.tokenLookupSelf())).data.id).toBe(vault.token)
+        expect(vault.token).not.toBe(old)
+        expect((await vault.read(LOOKUP)).data.id).toBe(vault.token)
+      }
+      await manager.stop()
+    },
+  },
+  {
+    name: '40: after a suspend the token is looked up and renewed at once, and a clock set back changes nothing',
+    async run(world) {
+      const { token } = await world.token({ ttl: '30s' })
+      // The manager's process sleeps: its clock stands still while the server's goes on.
+      const clock = fakeClock({ now: world.clock.now() })
+      const { manager, sent, names } = await manage(world, token, { clock })
+      await manager.start()
+      const planned = manager.status().nextRenewalAt
+      await clock.set(clock.now() - 2 * HOUR)
+      expect(sent).toHaveLength(1)
+      expect(manager.status().ttlMs).toBeGreaterThan(26_000)
+      await clock.set(clock.now() + 2 * HOUR)
+      expect(manager.status().nextRenewalAt).toBe(planned)
+
+      await world.pass(22_000)
+      await clock.set(clock.now() + 2 * HOUR)
+      // Less than a third is left, so it is renewed within a tenth of that.
+      await until(() => names().includes('renewed'), clock)
+      expect(sent.map(({ path }) => path).slice(-2)).toEqual([LOOKUP, RENEW])
+      expect(sentTo(sent, RENEW)).toBe(1)
+      expect(names()).not.toContain('expired')
+      await world.pass(9000)
+      expect((await world.raw('GET', LOOKUP, { token })).status).toBe(200)
+      await manager.stop()
+    },
+  },
+  {
+    name: '40: after a suspend beyond its end the token is found dead and replaced, late',
+    async run(world) {
+      const { login } = await appRole(world, { token_ttl: '1h' })
+      const { token } = await world.token({ ttl: '3s' })
+      const clock = fakeClock({ now: world.clock.now() })
+      const { manager, sent, told, names } = await manage(world, token, { clock, login })
+      await manager.start()
+      await world.pass(4500)
+      await clock.set(clock.now() + 2 * HOUR)
+      await until(() => names().includes('reauthenticated'))
+      expect(names()).toEqual(['started', 'expired', 'reauthenticated'])
+      expect(told.at(-2)?.payload).toMatchObject({ reason: 'revoked_or_invalid' })
+      expect(told.at(-1)?.payload).toMatchObject({ late: true })
+      expect(sentTo(sent, RENEW)).toBe(0)
+      await manager.stop()
+    },
+  },
+  {
+    name: '41: a period of 768 h: one renewal in the first 563 h, and no timer that overflows',
+    async run(world) {
+      const warnings: string[] = []
+      const onWarning = ({ name }: Error) => warnings.push(name)
+      process.on('warning', onWarning)
+      const { token } = await world.token({ period: '768h' })
+      // The manager's clock runs ahead of the server's, which grants the whole period at any time.
+      const clock = fakeClock({ now: world.clock.now() })
+      const { manager, sent, names, told } = await manage(world, token, { clock })
+      await manager.start()
+      const begun = clock.now()
+      await clock.advance((manager.status().nextRenewalAt ?? 0) - begun - 1)
+      expect(clock.now() - begun).toBeGreaterThan(537 * HOUR)
+      expect(clock.now() - begun).toBeLessThan(561 * HOUR)
+      expect(sent).toHaveLength(1)
+      await clock.advance(1)
+      await until(() => names().includes('renewed'))
+      await clock.advance(begun + 563 * HOUR - clock.now())
+      expect(sent.map(({ path }) => path)).toEqual([LOOKUP, RENEW])
+      expect(told.at(-1)?.payload).toMatchObject({ ttlMs: 768 * HOUR, extended: true })
+      await manager.stop()
+      process.off('warning', onWarning)
+      expect(warnings.filter((name) => name.startsWith('Timeout'))).toEqual([])
+    },
+  },
+  {
+    name: '43: one failure with most of the life left is degraded, and the next success healthy',
+    own: true,
+    async run(world) {
+      const { token } = await world.token({ ttl: '1h' })
+      const { manager } = await manage(world, token)
+      await manager.start()
+      expect(manager.health()).toEqual({ status: 'healthy', reasons: [] })
+      await world.seal()
+      expect((await failureOf(manager.forceRenewal())).kind).toBe('sealed')
+      expect(await manager.serverHealth()).toMatchObject({ status: 'sealed' })
+      expect(manager.status().ttlMs).toBeGreaterThan(0.9 * HOUR)
+      expect(manager.health()).toMatchObject({
+        status: 'degraded',
+        reasons: [expect.stringMatching(/^1 failures in a row \(sealed\), 3\d{3} s left$/)],
+      })
+      await world.unseal()
+      // A server that was just unsealed takes a moment.
+      for (let i = 0; i < 40 && (await manager.serverHealth()).status !== 'active'; i++) await world.pass(50)
+      await manager.forceRenewal()
+      expect(manager.health()).toEqual({ status: 'healthy', reasons: [] })
+      await manager.stop()
+      await world.kill()
+      expect(await manager.serverHealth()).toEqual({ status: 'unreachable' })
+    },
+  },
+  {
+    name: '43: a standby answers 429 for its health and is well; tokens are kept alive through it',
+    own: true,
+    standby: true,
+    async run(world) {
+      expect((await world.raw('GET', 'sys/health', { token: '' })).status).toBe(429)
+      const { token } = await world.token({ ttl: '6s' })
+      const { manager, names } = await manage(world, token)
+      await manager.start()
+      expect(await manager.serverHealth()).toMatchObject({ status: 'standby', version: '2.7.2' })
+      await world.pass(5500)
+      expect(names()).toEqual(['started', 'renewed'])
+      expect(manager.health()).toEqual({ status: 'healthy', reasons: [] })
+      const root = await manage(world, world.rootToken)
+      await root.manager.start()
+      expect(root.manager.health()).toEqual({ status: 'healthy', reasons: [] })
+      await Promise.all([manager.stop(), root.manager.stop()])
     },
   },
   {
@@ -885,6 +1083,24 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       expect(failure.kind).toBe('network')
       expect(manager.status()).toMatchObject({ running: false, state: 'idle' })
       expect(names()).not.toContain('started')
+    },
+  },
+  {
+    name: '7: a start in the background waits for the server, and tells when it has come',
+    own: true,
+    async run(world) {
+      await world.kill()
+      const { manager, names, told } = await manage(world, world.rootToken, { random: seededRandom('background') })
+      await manager.start({ mode: 'background' })
+      await world.pass(2500)
+      expect(manager.status()).toMatchObject({ running: true, state: 'starting' })
+      expect(manager.health().status).toBe('degraded')
+      expect(names()).not.toContain('started')
+      await world.revive()
+      await world.pass(8000)
+      expect(told.at(-1)).toMatchObject({ name: 'started', payload: { type: 'service' } })
+      expect(manager.health()).toEqual({ status: 'healthy', reasons: [] })
+      await manager.stop()
     },
   },
   {

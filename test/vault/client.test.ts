@@ -16,7 +16,6 @@ import {
   VaultTokenManager,
 } from '../../src/vault/index.ts'
 import { loadNodeVault } from '../../src/vault/node-vault-client.ts'
-import { LOOKUP } from './fixture.ts'
 import { CERTIFICATE, KEY } from './tls.ts'
 
 const servers: Server[] = []
@@ -212,49 +211,6 @@ describe('createVaultClient', () => {
 })
 
 describe('a node-vault instance of the host’s own', () => {
-  it('39: made with headers, it sends the new token after a swap (node-vault pins the first one)', async () => {
-    const simulator = vaultSimulator()
-    const endpoint = await simulator.listen()
-    await simulator.call('POST', 'sys/auth/approle', { type: 'approle' })
-    await simulator.call('POST', 'auth/approle/role/app', { token_policies: ['default'], token_ttl: '1h' })
-    // biome-ignore lint/suspicious/noExplicitAny: answers of the simulator
-    const ids = async (path: string): Promise<any> => simulator.call(path.endsWith('id') ? 'GET' : 'POST', path)
-    const { role_id: roleId } = (await ids('auth/approle/role/app/role-id')).data
-    const secret = (await simulator.call('POST', 'auth/approle/role/app/secret-id')) as { data: { secret_id: string } }
-    const made = (await simulator.call('POST', 'auth/token/create', { ttl: '1h', policies: ['default'] })) as {
-      auth: { client_token: string }
-    }
-    const first = made.auth.client_token
-    const requestOptions = { headers: { 'X-Request-Source': 'billing' } }
-
-    // The bug, as it is without us.
-    const pinned = NodeVault({ endpoint, token: first, requestOptions: { headers: { ...requestOptions.headers } } })
-    await pinned.tokenLookupSelf()
-    pinned.token = simulator.rootToken
-    expect((await pinned.tokenLookupSelf()).data.id).toBe(first)
-
-    const vault = NodeVault({ endpoint, token: first, requestOptions })
-    await vault.tokenLookupSelf()
-    const manager = new VaultTokenManager({
-      client: vault,
-      login: appRoleLogin({ roleId, secretId: secret.data.secret_id }),
-      revokeOld: 0,
-    })
-    await manager.start()
-    await simulator.call('POST', 'auth/token/revoke', { token: first })
-    const { data } = await manager.withToken(() => vault.tokenLookupSelf())
-    expect(data.id).toBe(vault.token)
-    expect(vault.token).not.toBe(first)
-    expect((await vault.read(LOOKUP)).data.id).toBe(vault.token)
-    // Once more: what was replaced is ours now, and is revoked by its own token, not by the newest.
-    const second = vault.token
-    await simulator.call('POST', 'auth/token/revoke', { token: second })
-    await manager.withToken(() => vault.tokenLookupSelf())
-    expect((await vault.tokenLookupSelf()).data.id).toBe(vault.token)
-    await manager.stop()
-    await simulator.close()
-  })
-
   it('a drained token is revoked itself: the newest lives', async () => {
     const simulator = vaultSimulator()
     const endpoint = await simulator.listen()

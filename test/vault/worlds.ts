@@ -1,14 +1,14 @@
 import { expect } from 'vitest'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
-import { fakeClock, vaultSimulator } from '../../src/testing/index.ts'
+import { type FakeClock, fakeClock, vaultSimulator } from '../../src/testing/index.ts'
 import {
   createVaultClient,
   type NodeVaultClient,
   VaultTokenManager,
   type VaultTokenManagerOptions,
 } from '../../src/vault/index.ts'
-import { ownVault, type RealVault } from './server.ts'
+import { ownStandby, ownVault, type RealVault } from './server.ts'
 
 /** What a raw request was answered. */
 export interface RawAnswer {
@@ -27,6 +27,9 @@ export interface SentRequest {
   readonly status: number
   readonly at: number
 }
+
+/** What stands between a client and its server: answers itself, or hands on. */
+export type Proxy = (path: string, handOn: () => Promise<Response>) => Promise<Response>
 
 /** A server to live with, and time that passes: the real one, or the simulator on a fake clock. */
 export interface World {
@@ -47,11 +50,15 @@ export interface World {
   /** Makes a token as root. */
   token(options: object): Promise<{ token: string; accessor: string }>
   /** A client of the library's, whose requests are noted in `sent`. */
-  client(token?: string, sent?: SentRequest[]): Promise<NodeVaultClient>
+  client(token?: string, sent?: SentRequest[], proxy?: Proxy): Promise<NodeVaultClient>
+  /** Where it is for a client that isn't the library's: over HTTP. */
+  listen(): Promise<string>
   seal(): Promise<void>
   unseal(): Promise<void>
   /** Ends the server, as when its machine fails. */
   kill(): Promise<void>
+  /** Starts it again; its root token is what it was. */
+  revive(): Promise<void>
   close(): Promise<void>
 }
 
@@ -65,10 +72,12 @@ function world(parts: {
   fetch: typeof globalThis.fetch
   pass: World['pass']
   unsealKey?: string | undefined
-  kill: () => Promise<void>
-  close: () => Promise<void>
+  listen: World['listen']
+  kill: World['kill']
+  revive: World['revive']
+  close: World['close']
 }): World {
-  const { name, endpoint, clock, rootToken, fetch, pass, kill, close } = parts
+  const { name, endpoint, clock, rootToken, fetch, pass, listen, kill, revive, close } = parts
   serial += 1
   const raw: World['raw'] = async (method, path, { body, token = rootToken, headers = {} } = {}) => {
     const sent = { ...(token !== '' && { 'X-Vault-Token': token }), ...headers }
@@ -98,12 +107,12 @@ function world(parts: {
       const { body } = await raw('POST', 'auth/token/create', { body: { policies: ['default'], ...options } })
       return { token: body.auth.client_token, accessor: body.auth.accessor }
     },
-    client: (token, sent = []) => {
+    client: (token, sent = [], proxy = (_, handOn) => handOn()) => {
       const noting: typeof globalThis.fetch = async (input, init) => {
         const path = new URL(String(input)).pathname.replace('/v1/', '')
         const note = { method: init?.method ?? 'GET', path, at: clock.monotonic() }
         try {
-          const response = await fetch(input, init)
+          const response = await proxy(path, () => fetch(input, init))
           sent.push({ ...note, status: response.status })
           return response
         } catch (error) {
@@ -113,6 +122,7 @@ function world(parts: {
       }
       return createVaultClient({ endpoint, token, clock, fetch: noting })
     },
+    listen,
     seal: async () => {
       await raw('PUT', 'sys/seal')
     },
@@ -120,14 +130,24 @@ function world(parts: {
       await raw('PUT', 'sys/unseal', { token: '', body: { key: parts.unsealKey } })
     },
     kill,
+    revive,
     close,
   }
 }
 
+/** How a behaviour's server is made. */
+export interface WorldOptions {
+  /** Whether the root token is the one of the server's initialisation. Default false. */
+  readonly initialRoot?: boolean | undefined
+  /** Whether it is a standby, which forwards to the active one. Default false. */
+  readonly standby?: boolean | undefined
+}
+
 /** The simulator, on a clock that stands still. */
-export function simulatedWorld(options: { initialRoot?: boolean } = {}): World {
+export function simulatedWorld({ initialRoot, standby = false }: WorldOptions = {}): World {
   const clock = fakeClock()
-  const simulator = vaultSimulator({ clock, ...options })
+  const simulator = vaultSimulator({ clock, initialRoot })
+  simulator.setStandby(standby)
   return world({
     name: 'simulator',
     endpoint: simulator.endpoint,
@@ -136,8 +156,10 @@ export function simulatedWorld(options: { initialRoot?: boolean } = {}): World {
     fetch: simulator.fetch,
     pass: (ms) => clock.advance(ms),
     unsealKey: simulator.unsealKey,
+    listen: () => simulator.listen(),
     kill: async () => simulator.setDown(true),
-    close: async () => {},
+    revive: async () => simulator.setDown(false),
+    close: () => simulator.close(),
   })
 }
 
@@ -151,14 +173,16 @@ export function realWorld(server: RealVault): World {
     fetch: (input, init) => globalThis.fetch(input, init),
     pass: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     unsealKey: server.unsealKey,
+    listen: async () => server.address,
     kill: () => server.kill(),
+    revive: async () => server.revive?.(),
     close: async () => {},
   })
 }
 
 /** A real server of a behaviour's own. */
-export async function ownRealWorld(rootToken?: string | undefined): Promise<World> {
-  const server = await ownVault(rootToken)
+export async function ownRealWorld({ initialRoot = false, standby = false }: WorldOptions): Promise<World> {
+  const server = standby ? await ownStandby() : await ownVault(initialRoot ? undefined : 'root')
   return { ...realWorld(server), close: () => server.kill() }
 }
 
@@ -167,6 +191,7 @@ export async function manage(
   world: World,
   token: string | undefined,
   options: Omit<VaultTokenManagerOptions, 'client'> = {},
+  proxy?: Proxy,
 ): Promise<{
   manager: VaultTokenManager
   vault: NodeVaultClient
@@ -176,7 +201,7 @@ export async function manage(
   names: () => string[]
 }> {
   const sent: SentRequest[] = []
-  const vault = await world.client(token, sent)
+  const vault = await world.client(token, sent, proxy)
   const manager = new VaultTokenManager({ client: vault, clock: world.clock, ...options })
   // biome-ignore lint/suspicious/noExplicitAny: payloads of all events
   const told: { name: string; payload: any; at: number }[] = []
@@ -189,8 +214,11 @@ export function sentTo(sent: readonly SentRequest[], path: string): number {
   return sent.filter((request) => request.path === path).length
 }
 
-/** Real files aren't the clock's: waits for a condition, in real time. */
-export async function until(holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 400 && !holds(); i++) await new Promise((resolve) => setTimeout(resolve, 5))
+/** Real files and requests aren't a fake clock's: waits for a condition, in real time, in which a given clock goes on too. */
+export async function until(holds: () => boolean, clock?: FakeClock): Promise<void> {
+  for (let i = 0; i < 400 && !holds(); i++) {
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await clock?.advance(5)
+  }
   expect(holds()).toBe(true)
 }
