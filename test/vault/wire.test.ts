@@ -19,7 +19,7 @@ describe.runIf(vaultThere)('OpenBao', () => {
 describe.runIf(ownVaultThere)('OpenBao, a server of its own', () => {
   for (const { name, run } of SERVER_EXCHANGES) {
     it(name, async () => {
-      const world = await ownRealWorld('root')
+      const world = await ownRealWorld({})
       await run(world).finally(() => world.close())
     })
   }
