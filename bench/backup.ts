@@ -13,9 +13,6 @@ import type { Report } from './result.ts'
 
 const CHUNK = 65_536
 
-/** For a process that is to take little memory. */
-const SMALL = ['--max-semi-space-size=4']
-
 interface Work {
   readonly ms: number
   /** The most that the process had. */
@@ -34,21 +31,26 @@ export async function backupSection(report: Report): Promise<void> {
     const made = await inProcess('create', file.path, file.secret, archive)
     const sqliteMs = await sqliteBackup(file.path, join(folder, 'sqlite.db'))
     rmSync(join(folder, 'sqlite.db'))
+    const fresh = (name: string): string => {
+      mkdirSync(join(folder, name), { mode: 0o700 })
+      return join(folder, name, 'tokens.db')
+    }
     const perSecond = (ms: number): string => `${Math.round(plain / 1000 / ms)} MB/s`
     const size = `${Math.round(plain / 1e6)} MB of records, ${Math.round(statSync(archive).size / 1e6)} MB compressed`
     report('backup.create.aes', made.ms / aesMs, `${perSecond(made.ms)} beside ${perSecond(aesMs)}; ${size}`)
     const copied = Math.round(statSync(file.path).size / 1000 / sqliteMs)
     report('backup.create.sqlite', made.ms / sqliteMs, `which copies its pages as they are: ${copied} MB/s`)
     report('backup.create.rss', made.rssMb, 'of the whole process')
-    const target = join(folder, 'restored')
-    mkdirSync(target, { mode: 0o700 })
-    const restored = await inProcess('restore', join(target, 'tokens.db'), file.secret, archive)
+    const restored = await inProcess('restore', fresh('restored'), file.secret, archive)
     report('backup.restore.aes', restored.ms / aesMs, `${perSecond(restored.ms)}, every index anew, each commit synced`)
-    report('backup.restore.rss', restored.rssMb, 'of the whole process, most of it the young generation')
-    const again = join(folder, 'again')
-    mkdirSync(again, { mode: 0o700 })
-    const bounded = await inProcess('restore', join(again, 'tokens.db'), file.secret, archive, SMALL)
-    report('backup.restore.small.rss', bounded.rssMb, `of the whole process; ${Math.round(bounded.ms / 1000)} s`)
+    report('backup.restore.here.rss', restored.rssMb, 'of the whole process, most of it the young generation')
+    const bounded = await inProcess('restore', fresh('bounded'), file.secret, archive, true)
+    const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`
+    report(
+      'backup.restore.rss',
+      bounded.rssMb,
+      `of the whole process; ${seconds(bounded.ms)}, ${seconds(restored.ms)} without`,
+    )
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -91,17 +93,11 @@ async function sqliteBackup(from: string, to: string): Promise<number> {
 /**
  * Runs one work in a process of its own: what is measured is what a host sees.
  *
- * @param flags - the engine's options. Default: none
+ * @param thread - whether by a `BackupWorker`. Default: no
  */
-async function inProcess(
-  work: string,
-  path: string,
-  secret: string,
-  archive: string,
-  flags: readonly string[] = [],
-): Promise<Work> {
-  const child = fork(new URL('./backup-worker.mjs', import.meta.url), {
-    execArgv: ['--disable-warning=ExperimentalWarning', ...flags],
+async function inProcess(work: string, path: string, secret: string, archive: string, thread = false): Promise<Work> {
+  const child = fork(new URL('./backup-process.mjs', import.meta.url), {
+    execArgv: ['--disable-warning=ExperimentalWarning'],
   })
   const answer = Promise.race([
     once(child, 'message') as Promise<[Work]>,
@@ -109,7 +105,7 @@ async function inProcess(
       throw new Error(`the ${work} ended with ${code}`)
     }),
   ])
-  child.send({ work, path, secret, archive })
+  child.send({ work, path, secret, archive, thread })
   const [result] = await answer
   await once(child, 'exit')
   return result

@@ -3,7 +3,7 @@ import type { ApprovalEvents } from './access/approval-events.ts'
 import type { LimiterErrorCode } from './access/limiter-error.ts'
 import type { AutomationErrorCode } from './automation/errors.ts'
 import type { AutomationEvents } from './automation/events.ts'
-import type { ArchiveErrorCode } from './backup/errors.ts'
+import type { ArchiveErrorCode, BackupWorkerError } from './backup/errors.ts'
 import type { BackupEvents } from './backup/events.ts'
 import type { CloudflareErrorCode } from './cloudflare/errors.ts'
 import type { SharedCloudflareEvents } from './cloudflare/events.ts'
@@ -67,6 +67,7 @@ export type ErrorCode =
   | AutomationErrorCode
   | JournalErrorCode
   | ArchiveErrorCode
+  | BackupWorkerError['code']
   | SignedErrorCode
   | LeakErrorCode
   | VaultErrorCode

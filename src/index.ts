@@ -135,6 +135,7 @@ export type {
   RestoreOptions,
   RewrapOptions,
 } from './backup/backup-options.ts'
+export { type BackupHost, BackupWorker, type BackupWorkerOptions } from './backup/backup-worker.ts'
 export { Backups, type RestorePlan, type RestoreReport } from './backup/backups.ts'
 export {
   ArchiveCorruptError,
@@ -145,6 +146,7 @@ export {
   ArchiveKeyError,
   ArchiveNewerError,
   ArchiveTruncatedError,
+  BackupWorkerError,
 } from './backup/errors.ts'
 export type {
   BackupCreatedEvent,

@@ -72,3 +72,16 @@ export class ArchiveIoError extends ArchiveError {
     super('ERR_ARCHIVE_IO', what, { help: 'look at the path, its permissions, or the stream', retryable: true, cause })
   }
 }
+
+/** The thread of a `BackupWorker` failed: its module, or its memory. */
+export class BackupWorkerError extends TokenwrightError<'ERR_BACKUP_WORKER'> {
+  /**
+   * @param what - what failed
+   * @param cause - the error of the thread
+   */
+  constructor(what: string, cause?: unknown) {
+    const help =
+      'see the cause; let the module open the store in its default export, and give memoryMb if that was too little'
+    super('ERR_BACKUP_WORKER', what, { help, cause })
+  }
+}
