@@ -135,7 +135,13 @@ export type {
   RestoreOptions,
   RewrapOptions,
 } from './backup/backup-options.ts'
-export { type BackupHost, BackupWorker, type BackupWorkerOptions } from './backup/backup-worker.ts'
+export {
+  type BackupHost,
+  BackupWorker,
+  type BackupWorkerOptions,
+  type InThread,
+  type ToPath,
+} from './backup/backup-worker.ts'
 export { Backups, type RestorePlan, type RestoreReport } from './backup/backups.ts'
 export {
   ArchiveCorruptError,

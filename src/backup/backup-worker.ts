@@ -19,18 +19,22 @@ export interface BackupHost {
 
 /** What a {@link BackupWorker} is made with. */
 export interface BackupWorkerOptions {
-  /** The URL of the module whose default export, a function, opens the store and answers a {@link BackupHost}. */
+  /** The file URL of the module whose default export, a function, opens the store and answers a {@link BackupHost}. */
   readonly module: URL | string
   /** How much may be alive in the worker, MB: 16 to 65536. Default 64, which does for a store of any size. */
   readonly memoryMb?: number | undefined
 }
 
-/** Options that can be handed to another thread: destinations are paths, and the ring is the module's. */
-type Sendable<Options> = Omit<Options, 'to' | 'keys'> & {
-  /** The path where it goes. */
-  readonly to?: string | undefined
+/** Options of {@link Backups} as they can be handed to a thread: the ring is the one of its module. */
+export type InThread<Options> = Omit<Options, 'to' | 'keys'> & {
   /** Ends the work at once. What a restore has written until then stays: call it again. */
   readonly signal?: AbortSignal | undefined
+}
+
+/** Where an archive goes that a thread makes. */
+export interface ToPath {
+  /** The path. Default: a new file in the `directory` of the backups that the module opens. */
+  readonly to?: string | undefined
 }
 
 type Method = keyof BackupHost['backups']
@@ -46,10 +50,12 @@ const YOUNG_MB = 4
 const THREAD = `
 const { parentPort, workerData } = require('node:worker_threads')
 const { module, method, args } = workerData
-const own = (error) => Object.entries(error).filter(([, value]) => value === null || typeof value !== 'object' && typeof value !== 'function')
-const plain = (error) => error instanceof Error
-  ? { name: error.name, message: error.message, stack: error.stack, fields: Object.fromEntries(own(error)), ...(error.cause instanceof Error && { cause: plain(error.cause) }) }
-  : { name: 'Error', message: String(error), fields: {} }
+const plain = (error) => {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error), fields: {} }
+  const { name, message, stack, cause } = error
+  const fields = Object.fromEntries(Object.entries(error).filter(([, value]) => !['object', 'function'].includes(typeof value)))
+  return { name, message, stack, fields, ...(cause instanceof Error && { cause: plain(cause) }) }
+}
 const work = async () => {
   const { default: open } = await import(module)
   if (typeof open !== 'function') throw new TypeError('the default export is no function')
@@ -93,8 +99,8 @@ export class BackupWorker {
     checkFields('options', options, ['module', 'memoryMb'])
     const { module, memoryMb = DEFAULT_MB } = options
     const href = module instanceof URL ? module.href : module
-    if (typeof href !== 'string' || !URL.canParse(href)) {
-      throw new InvalidInputError('module', 'is no URL', "give new URL('./open-tokens.js', import.meta.url)")
+    if (typeof href !== 'string' || !URL.canParse(href) || !href.startsWith('file:')) {
+      throw new InvalidInputError('module', 'is no URL of a file', "give new URL('./open-tokens.js', import.meta.url)")
     }
     if (!Number.isSafeInteger(memoryMb) || memoryMb < 16 || memoryMb > 65_536) {
       throw new InvalidInputError('memoryMb', 'is no whole number from 16 to 65536', 'leave it out for 64')
@@ -108,7 +114,7 @@ export class BackupWorker {
    *
    * @throws as there, with the same codes; BackupWorkerError when the module or the thread fails
    */
-  async create(options: Sendable<CreateBackupOptions> = {}): Promise<Backup> {
+  async create(options: InThread<CreateBackupOptions> & ToPath = {}): Promise<Backup> {
     return (await this.#run('create', [], options)) as Backup
   }
 
@@ -118,7 +124,7 @@ export class BackupWorker {
    * @param file - the archive's path
    * @throws as there, with the same codes; BackupWorkerError when the module or the thread fails
    */
-  async verify(file: string, options: Sendable<ArchiveKey> = {}): Promise<VerifiedArchive> {
+  async verify(file: string, options: InThread<ArchiveKey> = {}): Promise<VerifiedArchive> {
     return (await this.#run('verify', [path(file)], options)) as VerifiedArchive
   }
 
@@ -128,7 +134,7 @@ export class BackupWorker {
    * @param file - the archive's path
    * @throws as there, with the same codes; BackupWorkerError when the module or the thread fails
    */
-  async plan(file: string, options: Sendable<PlanOptions> = {}): Promise<RestorePlan> {
+  async plan(file: string, options: InThread<PlanOptions> = {}): Promise<RestorePlan> {
     return (await this.#run('plan', [path(file)], options)) as RestorePlan
   }
 
@@ -138,11 +144,11 @@ export class BackupWorker {
    * @param file - the archive's path
    * @throws as there, with the same codes; BackupWorkerError when the module or the thread fails
    */
-  async restore(file: string, options: Sendable<RestoreOptions> = {}): Promise<RestoreReport> {
+  async restore(file: string, options: InThread<RestoreOptions> & ToPath = {}): Promise<RestoreReport> {
     return (await this.#run('restore', [path(file)], options)) as RestoreReport
   }
 
-  async #run(method: Method, given: readonly string[], options: Sendable<RestoreOptions>): Promise<unknown> {
+  async #run(method: Method, given: readonly string[], options: InThread<RestoreOptions> & ToPath): Promise<unknown> {
     const { signal, passphrase, ...rest } = options
     if (rest.to !== undefined && typeof rest.to !== 'string') {
       throw new InvalidInputError('to', 'is no path, and nothing else can be handed to a thread', 'give a path')

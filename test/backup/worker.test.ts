@@ -111,6 +111,7 @@ describe('a BackupWorker', () => {
       () => backups.verify(new Uint8Array(3) as never),
       () => backups.plan('a.twb', { keys: 'x' } as never),
       async () => new BackupWorker({ module: './none.js' }),
+      async () => new BackupWorker({ module: 'data:text/javascript,export default 1' }),
       async () => new BackupWorker({ module: 'file:///none.js', memoryMb: 1 }),
       async () => new BackupWorker({ module: 'file:///none.js', memory: 64 } as never),
     ]) {
