@@ -7,6 +7,7 @@ import { Backups, BackupWorker } from '../dist/index.js'
 const WORKS = {
   create: (backups, archive) => backups.create({ to: archive, verify: false }),
   restore: (backups, archive) => backups.restore(archive),
+  replace: (backups, archive) => backups.restore(archive, { mode: 'replace', to: `${archive}.before` }),
 }
 
 process.once('message', async ({ work, path, secret, archive, thread }) => {

@@ -51,6 +51,8 @@ export async function backupSection(report: Report): Promise<void> {
       bounded.rssMb,
       `of the whole process; ${seconds(bounded.ms)}, ${seconds(restored.ms)} without`,
     )
+    const replaced = await inProcess('replace', join(folder, 'bounded', 'tokens.db'), file.secret, archive, true)
+    report('backup.replace.rss', replaced.rssMb, `of the whole process; ${seconds(replaced.ms)}`)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

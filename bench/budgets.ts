@@ -393,6 +393,13 @@ export const CASES: readonly Case[] = [
     budget: { atMost: 150 },
   },
   {
+    id: 'backup.replace.rss',
+    section: 'backup',
+    what: "the same again in mode 'replace', with an archive of what is there: memory",
+    unit: 'MB',
+    budget: { atMost: 150 },
+  },
+  {
     id: 'backup.restore.here.rss',
     section: 'backup',
     what: "restore of 1,000,000 tokens into a file store, in the host's own thread: memory",

@@ -236,10 +236,12 @@ export class Backups {
     const { store, commits, keys: ring, clock } = this.#base
     const key = checkKey('', { keys, passphrase }, ring)
     const file = await openSource(source)
+    const base = { store, commits, ring, now: () => clock.now(), kinds: this.#kinds }
+    const restore = new Restore({ ...base, ...checked, file, key })
     try {
-      const base = { store, commits, ring, now: () => clock.now(), kinds: this.#kinds }
-      return await work(new Restore({ ...base, ...checked, file, key }))
+      return await work(restore)
     } finally {
+      restore.close()
       await file.close()
     }
   }

@@ -60,6 +60,8 @@ export class Restore {
   readonly #byName: ReadonlyMap<string, ArchivedKind>
   /** The ids in the archive, where those that it lacks are to go. */
   #archived: IdSet | undefined
+  /** The ids that the plan refuses. */
+  #refused: IdSet | undefined
   #about: ArchiveAbout | undefined
 
   /** @param job - what it works on */
@@ -78,9 +80,8 @@ export class Restore {
     const { store, mode, atRest, ring, now } = this.#job
     if (mode === 'replace') await this.#gatherIds()
     const tally = new RestoreTally()
-    const refused = new IdSet()
     const fit = new KeyFit(ring, now())
-    const how: Examination = { store, mode, atRest, willCome: (kind, id) => !refused.has(kind, id) }
+    const how: Examination = { store, mode, atRest, willCome: (kind, id) => !this.#refused?.has(kind, id) }
     const goes = (kind: string, id: string): boolean => this.#archived?.has(kind, id) === false
     for await (const { of, rows } of this.#batches()) {
       const examined = await examine(how, of, rows)
@@ -88,7 +89,10 @@ export class Restore {
       for (const [i, each] of examined.entries()) {
         const judged = taken[i] === true ? { ...each, fate: 'conflict' as const } : each
         fit.see(each.row, taken[i] === true ? undefined : each.to)
-        if (REFUSED.includes(judged.fate)) refused.add(each.row.kind, each.row.id)
+        if (REFUSED.includes(judged.fate)) {
+          this.#refused ??= await IdSet.open()
+          this.#refused.add(each.row.kind, each.row.id)
+        }
         count(tally, judged)
       }
     }
@@ -119,6 +123,12 @@ export class Restore {
       conflicts = left
     }
     return this.#outcome(tally, history)
+  }
+
+  /** Lets go of what it keeps beside the store. */
+  close(): void {
+    this.#archived?.close()
+    this.#refused?.close()
   }
 
   get #known(): ArchiveAbout {
@@ -178,11 +188,11 @@ export class Restore {
   }
 
   async #gatherIds(): Promise<void> {
-    const archived = new IdSet()
+    const archived = await IdSet.open()
+    this.#archived = archived
     for await (const page of this.#lines()) {
       for (const line of page) if ('kind' in line) archived.add(line.kind, line.id)
     }
-    this.#archived = archived
   }
 
   /** The records of the store that the archive doesn't have, of the kinds that it was made of. */

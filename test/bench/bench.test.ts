@@ -160,6 +160,7 @@ describe('budgets', () => {
       'rules.tokens.1999': { atMost: 0.5 },
       'backup.create.rss': { atMost: 150 },
       'backup.restore.rss': { atMost: 150 },
+      'backup.replace.rss': { atMost: 150 },
       'middleware.express': { atMost: 3 },
       'middleware.fastify': { atMost: 3 },
       'imports.core': { atMost: 60 },
