@@ -15,8 +15,10 @@ const CHUNK = 65_536
 
 interface Work {
   readonly ms: number
-  /** The most that the process had. */
+  /** The most that the process had that did the work. */
   readonly rssMb: number
+  /** The most that the service's process had. */
+  readonly hereMb: number
 }
 
 /** An archive of a million tokens in a file store, and its restore into another. */
@@ -46,13 +48,11 @@ export async function backupSection(report: Report): Promise<void> {
     report('backup.restore.here.rss', restored.rssMb, 'of the whole process, most of it the young generation')
     const bounded = await inProcess('restore', fresh('bounded'), file.secret, archive, true)
     const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`
-    report(
-      'backup.restore.rss',
-      bounded.rssMb,
-      `of the whole process; ${seconds(bounded.ms)}, ${seconds(restored.ms)} without`,
-    )
+    const bySide = ({ hereMb, ms }: Work): string =>
+      `of its process, beside ${Math.round(hereMb)} of the service's; ${seconds(ms)}`
+    report('backup.restore.rss', bounded.rssMb, `${bySide(bounded)}, ${seconds(restored.ms)} without`)
     const replaced = await inProcess('replace', join(folder, 'bounded', 'tokens.db'), file.secret, archive, true)
-    report('backup.replace.rss', replaced.rssMb, `of the whole process; ${seconds(replaced.ms)}`)
+    report('backup.replace.rss', replaced.rssMb, bySide(replaced))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -95,9 +95,9 @@ async function sqliteBackup(from: string, to: string): Promise<number> {
 /**
  * Runs one work in a process of its own: what is measured is what a host sees.
  *
- * @param thread - whether by a `BackupWorker`. Default: no
+ * @param worker - whether by a `BackupWorker`. Default: no
  */
-async function inProcess(work: string, path: string, secret: string, archive: string, thread = false): Promise<Work> {
+async function inProcess(work: string, path: string, secret: string, archive: string, worker = false): Promise<Work> {
   const child = fork(new URL('./backup-process.mjs', import.meta.url), {
     execArgv: ['--disable-warning=ExperimentalWarning'],
   })
@@ -107,7 +107,7 @@ async function inProcess(work: string, path: string, secret: string, archive: st
       throw new Error(`the ${work} ended with ${code}`)
     }),
   ])
-  child.send({ work, path, secret, archive, thread })
+  child.send({ work, path, secret, archive, worker })
   const [result] = await answer
   await once(child, 'exit')
   return result

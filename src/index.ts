@@ -139,7 +139,7 @@ export {
   type BackupHost,
   BackupWorker,
   type BackupWorkerOptions,
-  type InThread,
+  type InProcess,
   type ToPath,
 } from './backup/backup-worker.ts'
 export { Backups, type RestorePlan, type RestoreReport } from './backup/backups.ts'

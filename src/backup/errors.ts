@@ -73,11 +73,11 @@ export class ArchiveIoError extends ArchiveError {
   }
 }
 
-/** The thread of a `BackupWorker` failed: its module, or its memory. */
+/** The process of a `BackupWorker` failed: its module, or its memory. */
 export class BackupWorkerError extends TokenwrightError<'ERR_BACKUP_WORKER'> {
   /**
    * @param what - what failed
-   * @param cause - the error of the thread
+   * @param cause - the error of the process
    */
   constructor(what: string, cause?: unknown) {
     const help =

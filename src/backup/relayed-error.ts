@@ -8,7 +8,7 @@ import {
   ArchiveTruncatedError,
 } from './errors.ts'
 
-/** What remains of an error that was told by another thread. */
+/** What remains of an error that was told by another process. */
 export interface RelayedError {
   readonly name: string
   readonly message: string

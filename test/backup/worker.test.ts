@@ -15,6 +15,7 @@ import {
   Tokenwright,
   TokenwrightError,
 } from '../../src/index.ts'
+import { startChild } from '../child-process.ts'
 import { archiveFolder, contents } from './fixture.ts'
 
 const MODULE = new URL('./children/open-tokens.ts', import.meta.url)
@@ -46,6 +47,15 @@ async function errorOf(promise: Promise<unknown>): Promise<TokenwrightError> {
   )
   expect(error).toBeInstanceOf(TokenwrightError)
   return error as TokenwrightError
+}
+
+/** Whether there is such a process. */
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
 }
 
 /** A module of a test's own. */
@@ -104,7 +114,7 @@ describe('a BackupWorker', () => {
     await tokens.close()
   })
 
-  it('refuses what can’t be handed to a thread, before it starts one', async () => {
+  it('refuses what can’t be handed to a process, before it starts one', async () => {
     const backups = new BackupWorker({ module: 'file:///none.js' })
     for (const work of [
       () => backups.create({ to: new WritableStream() as never }),
@@ -114,6 +124,7 @@ describe('a BackupWorker', () => {
       async () => new BackupWorker({ module: 'data:text/javascript,export default 1' }),
       async () => new BackupWorker({ module: 'file:///none.js', memoryMb: 1 }),
       async () => new BackupWorker({ module: 'file:///none.js', memory: 64 } as never),
+      async () => new BackupWorker({ module: 'file:///none.js', execArgv: '--import tsx' as never }),
     ]) {
       await expect(work()).rejects.toThrow(InvalidInputError)
     }
@@ -136,18 +147,25 @@ describe('a BackupWorker', () => {
     const thrown = await errorOf(moduleOf('export default () => { throw "a text" }').create())
     expect((thrown.cause as Error).message).toBe('a text')
     const gone = await errorOf(moduleOf('export default () => process.exit(3)').create())
-    expect(gone.message).toContain('ended with 3 before it had answered')
+    expect(gone.message).toContain('the process ended (3), before it had answered')
     const late = 'export default () => { setTimeout(() => { throw new Error("late") }); return new Promise(() => {}) }'
-    expect((await errorOf(moduleOf(`${late}; setInterval(() => {}, 1000)`).create())).cause).toMatchObject({
-      message: 'late',
-    })
+    expect((await errorOf(moduleOf(`${late}; setInterval(() => {}, 1000)`).create())).message).toContain('ended (1)')
   })
 
-  it('ends with the thread when that takes too much memory, not with the process', async () => {
+  it('tells when the process takes too much memory', async () => {
     const greedy = moduleOf('export default () => { const all = []; for (;;) all.push({ of: [all.length] }) }')
     const error = await errorOf(greedy.create())
-    expect(error.message).toContain('came to the end of its memory')
-    expect(error.cause).toMatchObject({ code: 'ERR_WORKER_OUT_OF_MEMORY' })
+    expect(error.message).toContain('most likely at the end of its memory')
+  })
+
+  it('ends when the service is killed that waits for it', async () => {
+    const service = startChild('backup/children/wait-for-worker.ts')
+    await service.printed(1)
+    const worker = Number(service.lines[0])
+    expect(isThere(worker)).toBe(true)
+    service.process.kill('SIGKILL')
+    for (let i = 0; i < 1000 && isThere(worker); i++) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(isThere(worker)).toBe(false)
   })
 
   it('closes what the module opened, also after a failure', async () => {

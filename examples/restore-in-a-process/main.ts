@@ -1,5 +1,5 @@
-// A restore in a thread of its own: the service goes on undisturbed on the same file, and the memory stays small however
-// many tokens come back.
+// A restore in a process of its own: the service goes on undisturbed on the same file, and the memory stays small
+// however many tokens come back.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,7 +26,7 @@ const ticking = setInterval(() => {
 const backups = new BackupWorker({ module: new URL('./open-tokens.ts', import.meta.url) })
 const { counts } = await backups.restore(archive, { actor: 'alice', reason: 'disk lost' })
 clearInterval(ticking)
-console.log('restored in a thread of its own:', counts)
+console.log('restored in a process of its own:', counts)
 console.log('the event loop of the service turned meanwhile:', turns > 20)
 const answer = await tokens.verify(token)
 console.log('the service, which was open all the while, verifies what came back:', answer.ok)

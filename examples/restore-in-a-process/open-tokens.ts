@@ -1,4 +1,4 @@
-// What the thread opens: the same store, with the same keys.
+// What the process opens: the same store, with the same keys.
 import { Tokenwright } from 'tokenwright'
 import { FileTokenStore } from 'tokenwright/file'
 
