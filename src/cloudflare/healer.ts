@@ -12,10 +12,17 @@ import { Applier } from './applier.ts'
 import type { PlanApproval } from './approval.ts'
 import { CatalogueCache } from './catalogue-cache.ts'
 import type { ChangeResult } from './change-result.ts'
-import { Checker, type Finding, judged } from './checker.ts'
+import { Checker, type Finding } from './checker.ts'
 import { HealHeldError, LockOutError, PlanInvalidError, TargetUnreadableError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
-import { afterHeal, type HealReport, nothingDone, outcomeOfError, type TargetHeal, withoutPlan } from './heal-report.ts'
+import {
+  type HealReport,
+  nothingDone,
+  outcomeOfError,
+  reportAfter,
+  type TargetHeal,
+  withoutPlan,
+} from './heal-report.ts'
 import type { HistoryRow } from './history.ts'
 import { inParallel } from './in-parallel.ts'
 import { closeCircuit } from './mark.ts'
@@ -25,10 +32,10 @@ import { type CloudflareTokenHealerOptions, type HealerSettings, readOptions } f
 import type { HealPlan } from './plan.ts'
 import { checkLockOut, checkPlan, Planner } from './planner.ts'
 import { type HealerStatus, type HistoryQuery, Recorder } from './recorder.ts'
-import { type CheckReport, type TargetReport, worst } from './report.ts'
+import { type CheckReport, missingTogether, summedUp, type TargetReport } from './report.ts'
 import { Rollback, type RollbackResult } from './rollback.ts'
 import { checkRollOptions, Roller, type RollOptions, type RollResult } from './roller.ts'
-import { changeOf, Refused, type RunOptions, Runs } from './runs.ts'
+import { BrokenOff, changeOf, changesOf, type RunOptions, Runs } from './runs.ts'
 import { SelfIdentity } from './self-identity.ts'
 import type { Target } from './targets.ts'
 
@@ -172,11 +179,8 @@ export class CloudflareTokenHealer {
         const answer = await this.#apply(plan, target, options.approval, run)
         return { answer, reports: [], changes: [changeOf(answer)] }
       } catch (error) {
-        throw new Refused(error, {
-          name: target.name,
-          outcome: outcomeOfError(error) ?? 'refused',
-          planHash: plan.planHash,
-        })
+        const outcome = outcomeOfError(error) ?? 'refused'
+        throw new BrokenOff(error, [{ name: target.name, outcome, planHash: plan.planHash }])
       }
     })
   }
@@ -193,23 +197,20 @@ export class CloudflareTokenHealer {
       const { findings, reports } = await this.#look(run)
       const changes: TargetHeal[] = []
       const after: TargetReport[] = []
-      for (const [index, finding] of findings.entries()) {
-        const report = reports[index] as TargetReport
-        const change = await this.#heal({ ...finding, report }, run)
-        changes.push(change)
-        const { health: _, recommendations: __, ...facts } = report
-        const missing = afterHeal(report, change)
-        const same = missing === report.missing
-        after.push(same ? report : judged({ ...facts, missing }, this.#settings.strict, this.#settings.clock.now()))
+      try {
+        for (const [index, finding] of findings.entries()) {
+          const report = reports[index] as TargetReport
+          const change = await this.#heal({ ...finding, report }, run)
+          changes.push(change)
+          after.push(reportAfter(report, change, this.#settings.strict, this.#settings.clock.now()))
+        }
+        run.signal?.throwIfAborted()
+      } catch (error) {
+        // What was done before it stands, and only the row tells what takes it back.
+        throw new BrokenOff(error, changesOf(changes))
       }
-      run.signal?.throwIfAborted()
       const answer = { ...this.#sum(after, at, from, run), changes }
-      return {
-        answer,
-        reports: after,
-        before: reports,
-        changes: changes.filter(({ outcome }) => outcome !== 'nothing_missing').map(changeOf),
-      }
+      return { answer, reports: after, before: reports, changes: changesOf(changes) }
     })
   }
 
@@ -349,20 +350,11 @@ export class CloudflareTokenHealer {
   }
 
   #sum(targets: readonly TargetReport[], at: number, from: number, run: Run): CheckReport {
-    const overall_health = worst(targets.map(({ health }) => health))
-    const counts = targets.map(({ missing }) => missing?.length ?? null)
-    const missing = counts.includes(null) ? null : counts.reduce<number>((sum, n) => sum + (n ?? 0), 0)
     const requests = run.budget.spent
-    this.events.emit('checked', { at, health: overall_health, targets: targets.length, missing, requests })
-    const recommendations = [...new Set(targets.flatMap((target) => target.recommendations))]
-    return {
-      at,
-      overall_health,
-      targets,
-      recommendations,
-      requests,
-      durationMs: this.#settings.clock.monotonic() - from,
-    }
+    const report = summedUp(targets, { at, requests, durationMs: this.#settings.clock.monotonic() - from })
+    const missing = missingTogether(targets)
+    this.events.emit('checked', { at, health: report.overall_health, targets: targets.length, missing, requests })
+    return report
   }
 
   #target(name: string | undefined): Target {

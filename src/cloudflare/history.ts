@@ -1,4 +1,4 @@
-import type { OverallHealth, TargetReport } from './report.ts'
+import { missingTogether, type OverallHealth, type TargetReport } from './report.ts'
 
 /** What a row is about. */
 export type HistoryAction = 'check' | 'heal' | 'apply' | 'narrow' | 'rollback' | 'roll'
@@ -146,13 +146,11 @@ function flat(kind: 'account' | 'user', reports: readonly TargetReport[]): objec
   const own = reports.filter((report) => report.kind === kind)
   const valid = all(own.map((report) => report.valid))
   const counts = own.map(({ missing }) => missing?.length ?? null)
-  const missing =
-    own.length === 0 || counts.includes(null) ? null : counts.reduce<number>((sum, n) => sum + (n ?? 0), 0)
   return {
     [`${kind}_token_valid`]: valid,
     // One that surely lacks something settles it, whatever isn't known of the others.
     [`${kind}_token_has_all_perms`]: all(counts.map((count) => (count === null ? null : count === 0))),
-    [`${kind}_token_missing_perms`]: missing,
+    [`${kind}_token_missing_perms`]: own.length === 0 ? null : missingTogether(own),
   }
 }
 

@@ -92,3 +92,23 @@ const RANKS: readonly OverallHealth[] = ['healthy', 'degraded', 'unhealthy']
 export function worst(all: readonly OverallHealth[]): OverallHealth {
   return RANKS[Math.max(0, ...all.map((health) => RANKS.indexOf(health)))] as OverallHealth
 }
+
+/** How many permissions targets lack together; `null` = that isn't known of all. */
+export function missingTogether(targets: readonly Pick<TargetReport, 'missing'>[]): number | null {
+  let sum = 0
+  for (const { missing } of targets) {
+    if (missing === null) return null
+    sum += missing.length
+  }
+  return sum
+}
+
+/** The report of a check of all these. */
+export function summedUp(
+  targets: readonly TargetReport[],
+  facts: Pick<CheckReport, 'at' | 'requests' | 'durationMs'>,
+): CheckReport {
+  const overall_health = worst(targets.map(({ health }) => health))
+  const recommendations = [...new Set(targets.flatMap((target) => target.recommendations))]
+  return { ...facts, overall_health, targets, recommendations }
+}

@@ -35,15 +35,15 @@ export interface Done<T> {
   readonly changes: readonly TargetChange[]
 }
 
-/** An error on its way out, with what its row tells of the change that it refused. */
-export class Refused extends Error {
+/** An error on its way out, with what its row tells all the same: the change that was refused, those that were made before it. */
+export class BrokenOff extends Error {
   readonly error: unknown
-  readonly change: TargetChange
+  readonly changes: readonly TargetChange[]
 
-  constructor(error: unknown, change: TargetChange) {
-    super('refused')
+  constructor(error: unknown, changes: readonly TargetChange[]) {
+    super('broken off')
     this.error = error
-    this.change = change
+    this.changes = changes
   }
 }
 
@@ -80,14 +80,18 @@ export class Runs {
       await recorder.write({ ...row, reports, ...(before && { before }), changes, overall })
       return answer
     } catch (thrown) {
-      const error = thrown instanceof Refused ? thrown.error : thrown
-      const changes = thrown instanceof Refused ? [thrown.change] : []
+      const { error, changes } = thrown instanceof BrokenOff ? thrown : { error: thrown, changes: [] }
       await recorder.write({ ...row, reports: [], changes, overall: null }, error)
       throw error
     } finally {
       await announcer.settled()
     }
   }
+}
+
+/** What a row tells of a run's changes. */
+export function changesOf(changes: readonly TargetHeal[]): TargetChange[] {
+  return changes.filter(({ outcome }) => outcome !== 'nothing_missing').map(changeOf)
 }
 
 /** What a row tells of a change. */

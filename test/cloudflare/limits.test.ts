@@ -107,6 +107,29 @@ describe('an abort', () => {
     })
     expect(await state.lease(`token:${target.id}`, 'next', 9e15, Date.UTC(2030, 0, 1))).toBe(true)
   })
+
+  it('after a change leaves its row with what was done, and what takes it back', async () => {
+    const { healer, cloudflare, account, target, state } = await setUp()
+    const second = cloudflare.addToken({
+      account,
+      policies: [{ groups: [REQUIRED[0]], resources: cloudflare.on(account) }],
+    })
+    const targets = [target, second].map(({ id }) => ({ kind: 'account', accountId: account, tokenId: id }) as const)
+    const abort = new AbortController()
+    const one = healer({ ...CEILING, targets })
+    one.events.on('healed', () => abort.abort(new Error('enough')))
+    await expect(one.heal({ signal: abort.signal })).rejects.toThrow('enough')
+    expect(cloudflare.count('PUT')).toBe(1)
+    const [row] = await state.rows({ limit: 1 })
+    expect(row).toMatchObject({
+      action: 'heal',
+      auto_heal_attempted: true,
+      auto_heal_success: true,
+      error_code: 'Error',
+    })
+    expect(row?.targets).toMatchObject([{ name: 'account', change: { outcome: 'healed' } }])
+    expect((await one.rollback(row?.targets[0]?.change?.snapshot ?? '')).restored).toBe(true)
+  })
 })
 
 describe('the credential', () => {
