@@ -12,10 +12,12 @@ import { type GuardSettings, holdOf, NO_MARK, noteChange, noteGiven } from './ma
 import { ofState, updateMark } from './marks.ts'
 import { contentHash, type HealPlan } from './plan.ts'
 import { PROPAGATION_DELAYS, probeOf } from './propagation.ts'
+import { PUT_BACK_REQUESTS, putBack } from './put-back.ts'
 import { RequestBudget } from './request-budget.ts'
+import { type Sent, sendUpdate } from './sent-update.ts'
 import type { HealerState, Snapshot } from './state.ts'
 import type { Target } from './targets.ts'
-import { bodyOf, type Policy, policiesKey, readToken, type TokenFields, type TokenRecord } from './token-record.ts'
+import { bodyOf, policiesKey, readToken, type TokenFields, type TokenRecord } from './token-record.ts'
 
 /** What an {@link Applier} is made from. */
 export interface ApplierOptions {
@@ -44,16 +46,6 @@ export interface ChangeOrder {
 const LEASE_MS = 10 * 60_000
 /** How many requests may follow a change. */
 const FOLLOW_UPS = 7
-/** For putting a token back. */
-const ROLLBACK_REQUESTS = 4
-
-/** What the PUT came to, as far as its own answer tells. */
-interface Sent {
-  /** `done`: Cloudflare said yes. `refused`: it said no. `lost`: nobody knows. */
-  readonly state: 'done' | 'refused' | 'lost'
-  readonly modifiedOn?: string
-  readonly error?: { readonly code: string; readonly message: string }
-}
 
 /** Makes one change: approval, lease, fresh read, snapshot, one PUT, read back, and back again if something else differs. */
 export class Applier {
@@ -143,7 +135,7 @@ export class Applier {
     await updateMark(state, tokenId, (mark) => noteChange(mark, clock.now()))
     run.signal?.throwIfAborted()
 
-    const sent = await this.#send(family, tokenId, bodyOf(fields, plan.after), run)
+    const sent = await sendUpdate(api, family, tokenId, bodyOf(fields, plan.after), run)
     const told = { by, id, spent, sent }
     if (sent.state === 'refused') return this.#failed(order, told, 'failed')
     const follow: Run = { budget: new RequestBudget(FOLLOW_UPS, run.budget), signal: run.signal }
@@ -160,25 +152,7 @@ export class Applier {
         more.id = await this.#keepPartly(snapshot, seen.record)
         return this.#failed(order, more, 'incomplete', seen.aftermath.lacking)
       case 'different':
-        return this.#different(order, more, seen.aftermath.what, fields, seen.record)
-    }
-  }
-
-  async #send(family: Family, id: string, body: TokenFields, run: Run): Promise<Sent> {
-    try {
-      const { result: answer } = await this.#options.api.update(family, id, body, run)
-      const record = readToken(answer)
-      const modifiedOn = typeof record === 'string' ? undefined : record.modifiedOn
-      return { state: 'done', ...(modifiedOn !== undefined && { modifiedOn }) }
-    } catch (error) {
-      if (!(error instanceof CloudflareApiError)) {
-        // The run was aborted while it was under way.
-        return { state: 'lost', error: { code: codeOf(error), message: 'it was aborted while it was sent' } }
-      }
-      const { kind, status = 0 } = error.fault
-      const answered = kind !== 'network' && kind !== 'timeout' && kind !== 'server' && kind !== 'unreadable'
-      const no = answered && !(status >= 200 && status < 300)
-      return { state: no ? 'refused' : 'lost', error: { code: error.code, message: error.message } }
+        return this.#different(order, more, seen.aftermath, fields, seen.record)
     }
   }
 
@@ -251,46 +225,29 @@ export class Applier {
   async #different(
     order: ChangeOrder,
     told: Told,
-    what: readonly string[],
+    { what, made }: Extract<Aftermath, { readonly state: 'different' }>,
     fields: TokenFields,
     record: TokenRecord,
   ): Promise<ChangeResult> {
+    const { api, events, clock } = this.#options
     const { sent } = told
-    const error = {
-      code: 'ERR_UNINTENDED_CHANGE',
-      message: `what wasn't to be touched is otherwise now: ${what.join(', ')}`,
-    }
+    const code = 'ERR_UNINTENDED_CHANGE'
+    const message = `what wasn't to be touched is otherwise now: ${what.join(', ')}`
+    // Of a change that never came, nothing is to be seen: what differs is another's then, and must stand.
     const elsewhere =
-      sent.modifiedOn !== undefined && record.modifiedOn !== undefined && sent.modifiedOn !== record.modifiedOn
-    if (elsewhere) return this.#failed(order, { ...told, sent: { ...sent, error } }, 'changed_elsewhere')
+      sent.state === 'lost'
+        ? !made
+        : sent.modifiedOn !== undefined && record.modifiedOn !== undefined && sent.modifiedOn !== record.modifiedOn
+    const failed = (outcome: ChangeOutcome, text: string): ChangeResult =>
+      this.#failed(order, { ...told, sent: { ...sent, error: { code, message: text } } }, outcome)
+    if (elsewhere) return failed('changed_elsewhere', message)
     const { kind, accountId, tokenId, name } = order.plan.target
-    const back: Run = { budget: new RequestBudget(ROLLBACK_REQUESTS, order.run.budget), signal: order.run.signal }
-    const restored = await this.restore({ kind, accountId }, tokenId, fields, fields.policies, back)
-    if (restored) {
-      const { events, clock } = this.#options
-      events.emit('rolledBack', { at: clock.now(), target: name, snapshot: told.id, automatic: true })
-    }
-    const more = { ...told, sent: { ...sent, error } }
-    return this.#failed(order, more, restored ? 'rolled_back' : 'rollback_failed', order.plan.added)
-  }
-
-  /** Writes fields with these policies, and reads them back. Answers whether the token is so now. */
-  async restore(
-    family: Family,
-    id: string,
-    fields: TokenFields,
-    policies: readonly Policy[],
-    run: Run,
-  ): Promise<boolean> {
-    const sent = await this.#send(family, id, bodyOf(fields, policies), run)
-    if (sent.state === 'refused') return false
-    try {
-      const record = readToken((await this.#options.api.token(family, id, run)).result)
-      return typeof record !== 'string' && aftermathOf(fields, policies, [], record).state === 'as_planned'
-    } catch {
-      // Nobody can tell; whoever asked has the snapshot.
-      return false
-    }
+    const run: Run = { budget: new RequestBudget(PUT_BACK_REQUESTS, order.run.budget), signal: order.run.signal }
+    const family: Family = { kind, accountId }
+    const back = await putBack({ api, clock }, { family, id: tokenId, fields, policies: fields.policies, run })
+    if (!back.restored) return failed('rollback_failed', `${message}; putting it back failed: ${back.error?.message}`)
+    events.emit('rolledBack', { at: clock.now(), target: name, snapshot: told.id, automatic: true })
+    return failed('rolled_back', message)
   }
 
   /** Remembers what was given, so that its removal is noticed. The grant stands, whether or not that succeeds. */

@@ -33,7 +33,7 @@ import type { HealPlan } from './plan.ts'
 import { checkLockOut, checkPlan, Planner } from './planner.ts'
 import { type HealerStatus, type HistoryQuery, Recorder } from './recorder.ts'
 import { type CheckReport, missingTogether, summedUp, type TargetReport } from './report.ts'
-import { Rollback, type RollbackResult } from './rollback.ts'
+import { changeOfRollback, Rollback, type RollbackResult } from './rollback.ts'
 import { checkRollOptions, Roller, type RollOptions, type RollResult } from './roller.ts'
 import { BrokenOff, changeOf, changesOf, type RunOptions, Runs } from './runs.ts'
 import { SelfIdentity } from './self-identity.ts'
@@ -105,7 +105,11 @@ export class CloudflareTokenHealer {
     this.#planner = new Planner({ api, clock, self: this.#self, events })
     this.#applier = new Applier({ ...settings, api, events, nextId })
     this.#roller = new Roller({ api, clock, state, events })
-    this.#rollback = new Rollback({ ...settings, api, events, nextId, applier: this.#applier })
+    const { allowSelfEscalation } = settings
+    this.#rollback = new Rollback({
+      ...{ api, clock, state, events, nextId, allowSelfEscalation },
+      ...{ checker: this.#checker, self: this.#self, catalogues: this.#catalogues },
+    })
     this.#recorder = new Recorder({ state, clock, events, retentionMs, nextId })
     const announcer = new Announcer(events, settings.events, settings.notify, clock)
     this.#runs = new Runs({ recorder: this.#recorder, announcer, clock, maxRequests: settings.maxRequests })
@@ -225,10 +229,8 @@ export class CloudflareTokenHealer {
    */
   async rollback(snapshot: string, options: RunOptions = {}): Promise<RollbackResult> {
     return this.#runs.recorded('rollback', options, async (run) => {
-      const answer = await this.#rollback.to(snapshot, this.#targets, this.#self, this.#catalogues, run)
-      const { target, restored, undo } = answer
-      const change = { name: target, outcome: restored ? 'restored' : 'rollback_failed', snapshot: undo }
-      return { answer, reports: [], changes: [change] }
+      const answer = await this.#rollback.to(snapshot, this.#targets, run)
+      return { answer, reports: [], changes: [changeOfRollback(answer)] }
     })
   }
 
