@@ -4,8 +4,7 @@ import { codeOf } from '../kernel/errors.ts'
 import { type Finding, judged } from './checker.ts'
 import type { CloudflareEvents } from './events.ts'
 import { EXPIRY_DAYS, type Expiry } from './expiry.ts'
-import { grantKey } from './grant.ts'
-import { changedFields, type GuardSettings, noteFound, type TargetMark } from './mark.ts'
+import { changedFields, type GuardSettings, noteFound, rememberedAs, type TargetMark } from './mark.ts'
 import { updateMark } from './marks.ts'
 import type { TargetReport } from './report.ts'
 import type { HealerState } from './state.ts'
@@ -54,7 +53,7 @@ export class Observer {
     let final = report
     try {
       await updateMark(state, token, (mark) => {
-        const missing = found === undefined ? undefined : new Set(found.comparison.missing.map(grantKey))
+        const missing = found === undefined ? undefined : new Set(found.comparison.missing.map(rememberedAs))
         // What couldn't be read says nothing of what was given.
         const noted = missing === undefined ? { mark, opened: [] } : noteFound(mark, missing, now, guard)
         const fields = found === undefined ? undefined : otherFields(found.record.fields)

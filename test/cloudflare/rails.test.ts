@@ -364,6 +364,40 @@ describe('thrashing', () => {
     expect((await one.heal()).changes[0]?.outcome).toBe('healed')
   })
 
+  it('of a user’s own grants is seen too, though the last of them goes', async () => {
+    const { healer, cloudflare, clientOf, fake, recorder } = await setUp()
+    const account = cloudflare.addAccount()
+    const policies = [{ groups: ['D1 Read'], resources: cloudflare.on(account) }]
+    const own = cloudflare.addToken({
+      policies: [{ groups: ['API Tokens Write', 'User Details Read'], resources: cloudflare.onUser() }],
+    })
+    const target = cloudflare.addToken({ policies })
+    const one = healer({
+      ...{ client: clientOf(own.value), targets: [{ kind: 'user', tokenId: target.id }] },
+      ...{ required: ['User Details Read'], ceiling: ['User Details Read'], autoHeal: true },
+      ...{ cooldown: 0, maxHealsPerDay: 100 },
+    })
+    const told = recorder(one)
+    for (let run = 0; run < 4; run++) {
+      await one.heal()
+      cloudflare.setPolicies(target.id, policies)
+      await fake.advance('6h')
+    }
+    expect(cloudflare.count('PUT')).toBe(2)
+    expect(told.names()).toContain('circuitOpened')
+  })
+
+  it('is kept off for as long as the cooldown says, be it days', async () => {
+    const { healer, target, account, cloudflare, fake } = await setUp()
+    const one = healer({ ...CEILING, cooldown: '3d', circuitAfter: 100 })
+    await one.heal()
+    cloudflare.setPolicies(target.id, [{ groups: ['Workers Scripts Write'], resources: cloudflare.on(account) }])
+    await fake.advance('2d')
+    expect((await one.heal()).changes[0]).toMatchObject({ outcome: 'held' })
+    await fake.advance('1d')
+    expect((await one.heal()).changes[0]).toMatchObject({ outcome: 'healed' })
+  })
+
   it('isn’t seen in what Cloudflare refuses', async () => {
     const { healer, cloudflare, fake } = await setUp()
     cloudflare.ungrantable.add('D1 Write')
