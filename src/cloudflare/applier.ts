@@ -7,6 +7,7 @@ import { type ApproveCallback, approvedBy, type PlanApproval } from './approval.
 import type { ChangeOutcome, ChangeResult } from './change-result.ts'
 import { CloudflareApiError, HealHeldError, PlanStaleError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
+import { isClosed } from './fault.ts'
 import { describe, type Grant } from './grant.ts'
 import { type GuardSettings, holdOf, NO_MARK, noteChange, noteGiven } from './mark.ts'
 import { ofState, updateMark } from './marks.ts'
@@ -175,7 +176,7 @@ export class Applier {
         if (typeof record === 'string') continue
         last = { record, aftermath: aftermathOf(was.fields, plan.after, plan.added, record) }
       } catch (error) {
-        if (!(error instanceof CloudflareApiError) || error.fault.kind === 'budget') return last
+        if (!(error instanceof CloudflareApiError) || isClosed(error.fault)) return last
         continue
       }
       if (last.aftermath.state !== 'as_before') return last

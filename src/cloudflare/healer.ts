@@ -13,7 +13,7 @@ import type { PlanApproval } from './approval.ts'
 import { CatalogueCache } from './catalogue-cache.ts'
 import type { ChangeResult } from './change-result.ts'
 import { Checker, type Finding } from './checker.ts'
-import { HealHeldError, LockOutError, PlanInvalidError, TargetUnreadableError } from './errors.ts'
+import { HealHeldError, LockOutError, PlanInvalidError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
 import {
   type HealReport,
@@ -101,7 +101,7 @@ export class CloudflareTokenHealer {
     this.#catalogues = new CatalogueCache(api, clock, settings.catalogueTtlMs)
     this.#checker = new Checker({ ...settings, api, catalogues: this.#catalogues })
     this.#observer = new Observer({ clock, state, events, guard, strict })
-    this.#self = new SelfIdentity(api)
+    this.#self = new SelfIdentity(api, clock)
     this.#planner = new Planner({ api, clock, self: this.#self, events })
     this.#applier = new Applier({ ...settings, api, events, nextId })
     this.#roller = new Roller({ api, clock, state, events })
@@ -239,15 +239,14 @@ export class CloudflareTokenHealer {
    *
    * @param target - its name; may be left out where there is only one
    * @param options - the hook that hands it to its consumers
-   * @throws RollUnknownError when the answer was lost; LockOutError for the healer's own credential; CloudflareApiError
+   * @throws RollUnknownError when the answer was lost; LockOutError for the healer's own credential; HealHeldError when another is at
+   * the token; TargetUnreadableError when its id can't be found out; CloudflareApiError, HealerStateError: nothing was rolled
    */
   async roll(target?: string, options: RollOptions = {}): Promise<RollResult> {
     checkRollOptions(options)
     const wanted = this.#target(target)
     return this.#runs.recorded('roll', options, async (run) => {
-      const found = await this.#checker.identify(wanted, run)
-      if (found === undefined) throw new TargetUnreadableError(wanted.name, 'not_found', 'give its kind and tokenId')
-      const { family, id } = found
+      const { family, id } = await this.#checker.identify(wanted, run)
       if ((await this.#self.id(family, run)) === id) throw new LockOutError("its own credential's value would be dead")
       const order = { name: wanted.name, family, tokenId: id, rollId: this.#nextId(), options, run }
       const answer = await this.#roller.roll(order)
@@ -284,13 +283,12 @@ export class CloudflareTokenHealer {
    * Lets a token be healed again whose grants were taken away repeatedly, or that was rolled back.
    *
    * @param target - its name; may be left out where there is only one
-   * @throws TargetUnreadableError when its id isn't known; HealerStateError
+   * @throws TargetUnreadableError when its id can't be found out, CloudflareApiError when nobody could be asked; HealerStateError
    */
   async resetCircuit(target?: string): Promise<void> {
     const wanted = this.#target(target)
-    const found = await this.#checker.identify(wanted, this.#runs.begin({}))
-    if (found === undefined) throw new TargetUnreadableError(wanted.name, 'not_found', 'give its kind and tokenId')
-    await updateMark(this.#settings.state, found.id, closeCircuit)
+    const { id } = await this.#checker.identify(wanted, this.#runs.begin({}))
+    await updateMark(this.#settings.state, id, closeCircuit)
   }
 
   /**
@@ -338,8 +336,8 @@ export class CloudflareTokenHealer {
     const { allowSelfEscalation, autoHeal, ceiling } = this.#settings
     const { kind, accountId, tokenId } = plan.target
     const found = await this.#checker.identify(target, run)
-    const same = found?.id === tokenId && found.family.kind === kind && found.family.accountId === accountId
-    if (found === undefined || !same) throw new PlanInvalidError('is for another token than its target')
+    const same = found.id === tokenId && found.family.kind === kind && found.family.accountId === accountId
+    if (!same) throw new PlanInvalidError('is for another token than its target')
     const catalogue = await this.#catalogues.get(found.family, run)
     const { required } = this.#checker.grants(target, found.family, catalogue, undefined)
     await checkPlan(plan, required, catalogue)
@@ -382,7 +380,8 @@ export class CloudflareTokenHealer {
   #learn(target: Target, value: string): void {
     const token = new Secret(value)
     this.#secrets.push(token)
-    const at = this.#targets.indexOf(target)
+    // By its name: another roll may have ended meanwhile.
+    const at = this.#targets.findIndex(({ name }) => name === target.name)
     if (target.token !== undefined && at >= 0) this.#targets[at] = { ...target, token }
   }
 }

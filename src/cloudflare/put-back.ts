@@ -2,6 +2,7 @@ import type { Clock } from '../kernel/clock.ts'
 import { aftermathOf } from './aftermath.ts'
 import type { CloudflareApi, Family, Run } from './api.ts'
 import { CloudflareApiError } from './errors.ts'
+import { isClosed } from './fault.ts'
 import { PROPAGATION_DELAYS } from './propagation.ts'
 import { sendUpdate } from './sent-update.ts'
 import { bodyOf, type Policy, readToken, type TokenFields } from './token-record.ts'
@@ -43,7 +44,7 @@ export async function putBack(
       if (is === 'as_planned') return { restored: true }
     } catch (error) {
       // Nobody can tell; whoever asked has the snapshot.
-      if (!(error instanceof CloudflareApiError) || error.fault.kind === 'budget') return failed
+      if (!(error instanceof CloudflareApiError) || isClosed(error.fault)) return failed
     }
   }
   return failed

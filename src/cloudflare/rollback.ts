@@ -78,8 +78,10 @@ export class Rollback {
   /** Others that share the state may have targets of the same name: the token itself must be the target's. */
   async #checkOwn({ id, target, tokenId, kind, accountId }: Snapshot, targets: readonly Target[], run: Run) {
     const named = targets.find(({ name }) => name === target)
-    const found = named === undefined ? undefined : await this.#options.checker.identify(named, run)
-    if (found?.id === tokenId && found.family.kind === kind && found.family.accountId === accountId) return
+    if (named !== undefined) {
+      const { family, id: own } = await this.#options.checker.identify(named, run)
+      if (own === tokenId && family.kind === kind && family.accountId === accountId) return
+    }
     throw new SnapshotError(id, 'is of a token that this healer has no target for', 'use the healer that made it')
   }
 

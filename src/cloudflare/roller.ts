@@ -7,6 +7,7 @@ import type { TokenView } from '../tokens/token-view.ts'
 import type { CloudflareApi, Family, Run } from './api.ts'
 import { CloudflareApiError, HealHeldError, RollUnknownError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
+import { isClosed } from './fault.ts'
 import { ofState } from './marks.ts'
 import type { HealerState } from './state.ts'
 
@@ -103,10 +104,9 @@ export class Roller {
       value = (await this.#api.roll(family, tokenId, run)).result
     } catch (error) {
       if (!(error instanceof CloudflareApiError)) throw new RollUnknownError(name, { kind: 'network' })
-      const { kind, status } = error.fault
+      const { status } = error.fault
       const said = status !== undefined && status >= 400 && status < 500
-      // A budget that is used up and a limit that is known were never asked.
-      if (said || kind === 'budget' || (kind === 'rate_limited' && status === undefined)) throw error
+      if (said || isClosed(error.fault)) throw error
       throw new RollUnknownError(name, error.fault)
     }
     if (typeof value !== 'string' || value.length < 20 || value.length > 512) {

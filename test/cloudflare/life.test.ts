@@ -378,6 +378,32 @@ describe('roll', () => {
     expect(cloudflare.count('PUT')).toBe(1)
   })
 
+  it('twice in quick succession leaves the healer with the value that is alive', async () => {
+    const { healer, cloudflare, account, client } = await setUp()
+    const { value } = cloudflare.addToken({
+      account,
+      policies: [{ groups: REQUIRED, resources: cloudflare.on(account) }],
+      prefixed: false,
+    })
+    const rolled = Promise.withResolvers<void>()
+    let verified = 0
+    const held: typeof client = {
+      send: async (request) => {
+        const answer = await client.send(request)
+        const whose = request.token !== undefined && answer.status === 200 && request.path.endsWith('/verify')
+        if (whose && ++verified === 2) await rolled.promise
+        return answer
+      },
+    }
+    const one = healer({ client: held, targets: [{ accountId: account, token: value }] })
+    const both = [one.roll(), one.roll()]
+    await Promise.race(both)
+    rolled.resolve()
+    await Promise.all(both)
+    expect(cloudflare.count('PUT')).toBe(2)
+    expect((await one.check()).targets[0]).toMatchObject({ verified: true, health: 'healthy' })
+  })
+
   it('is never repeated, and a lost answer is told as such', async () => {
     for (const type of ['reset_after', 'server', 'html', 'truncated'] as const) {
       const { healer, cloudflare } = await setUp()

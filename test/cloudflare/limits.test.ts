@@ -132,6 +132,52 @@ describe('an abort', () => {
   })
 })
 
+describe('several runs of one healer', () => {
+  it('wait for who it is together, and none is ended by the abort of another', async () => {
+    const { healer, client } = await setUp()
+    const [asked, reads] = [Promise.withResolvers<void>(), { left: 2, all: Promise.withResolvers<void>() }]
+    const answers = Promise.withResolvers<void>()
+    const held: typeof client = {
+      send: async (request) => {
+        const own = request.path.endsWith('/verify') && request.token === undefined
+        if (own) asked.resolve()
+        if (own) await answers.promise
+        const answer = await client.send(request)
+        if (/tokens\/[0-9a-f]{32}$/.test(request.path) && --reads.left === 0) reads.all.resolve()
+        return answer
+      },
+    }
+    const one = healer({ client: held })
+    const abort = new AbortController()
+    const first = one.plan('account', { signal: abort.signal }).catch((error: unknown) => error)
+    const second = one.plan('account')
+    await Promise.all([asked.promise, reads.all.promise])
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+    abort.abort(new Error('enough'))
+    expect(await first).toMatchObject({ message: 'enough' })
+    answers.resolve()
+    expect((await second).added).toHaveLength(2)
+  })
+})
+
+describe('a block that is told after a change', () => {
+  it('ends the run: the next token is asked nothing', async () => {
+    const { healer, cloudflare, account, target, fake } = await setUp()
+    const policies = [{ groups: [REQUIRED[0]], resources: cloudflare.on(account) }]
+    const second = cloudflare.addToken({ account, policies })
+    const targets = [target, second].map(({ id }) => ({ kind: 'account', accountId: account, tokenId: id }) as const)
+    const blocked = { type: 'rate_limited', retryAfter: '300' } as const
+    cloudflare.fault({ method: 'GET', path: target.id, after: 2, times: 99, fault: blocked })
+    const from = fake.now()
+    const report = await healer({ ...CEILING, targets }).heal()
+    expect(report.changes.map(({ outcome }) => outcome)).toEqual(['unknown', 'not_sent'])
+    expect(cloudflare.requests.at(-1)).toMatchObject({ method: 'GET', status: 429 })
+    expect(cloudflare.requests.filter(({ status }) => status === 429)).toHaveLength(1)
+    // Nor is anything waited for that can't come.
+    expect(fake.now() - from).toBeLessThan(10_000)
+  })
+})
+
 describe('the credential', () => {
   const names = [
     'CLOUDFLARE_API_KEY',

@@ -154,6 +154,20 @@ describe('a healer is not made', () => {
   })
 })
 
+it('all zones of an account as a ceiling don’t hold a zone that a user’s token reaches elsewhere', async () => {
+  const { healer, cloudflare, clientOf, account } = await setUp()
+  const own = cloudflare.addToken({ policies: [{ groups: ['API Tokens Write'], resources: cloudflare.onUser() }] })
+  const zone = cloudflare.addZone(cloudflare.addAccount())
+  const target = cloudflare.addToken({ policies: [{ groups: ['D1 Read'], resources: cloudflare.on(account) }] })
+  const one = healer({
+    ...{ client: clientOf(own.value), targets: [{ kind: 'user', accountId: account, tokenId: target.id }] },
+    ...{ required: [{ group: 'DNS Read', resource: { zone } }], ceiling: [{ group: 'DNS Read', resource: 'zones' }] },
+    autoHeal: true,
+  })
+  await expect(one.heal()).rejects.toThrow(OutsideCeilingError)
+  expect(cloudflare.count('PUT')).toBe(0)
+})
+
 describe('by default', () => {
   it('it only reports, with the plan, from a cron too (C3)', async () => {
     const { healer, cloudflare, state } = await setUp()
