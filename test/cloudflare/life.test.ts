@@ -275,6 +275,26 @@ describe('what is told', () => {
   })
 })
 
+describe('a token that tells its id itself', () => {
+  it('is told as degraded in each outage, and as recovered after it, by a healer made anew each time', async () => {
+    const { healer, target, account, cloudflare, recorder } = await setUp({ groups: REQUIRED })
+    const run = async () => {
+      const one = healer({ targets: [{ name: 'app', accountId: account, token: target.value }] })
+      const told = recorder(one)
+      await one.check()
+      return told.names().filter((name) => name !== ('checked' as never))
+    }
+    expect(await run()).toEqual([])
+    for (let outage = 0; outage < 2; outage++) {
+      cloudflare.fault({ path: '/verify', times: 6, fault: { type: 'server' } })
+      expect(await run()).toEqual(['degraded'])
+      expect(await run()).toEqual([])
+      expect(await run()).toEqual(['recovered'])
+      expect(await run()).toEqual([])
+    }
+  })
+})
+
 describe('a cron', () => {
   it('that meets another at midnight runs once, whatever isolate it is in', async () => {
     const { healer, state } = await setUp({ groups: REQUIRED })
@@ -292,6 +312,16 @@ describe('a cron', () => {
     expect(rows.every(({ actor }) => actor.startsWith('cron:'))).toBe(true)
     expect(await state.rows({ limit: 1 })).toEqual([])
     expect(() => createScheduledHandler(healer(), { action: 'both' as never })).toThrow('action')
+  })
+
+  it('that checks doesn’t take the instant from one that heals', async () => {
+    const { healer } = await setUp()
+    const one = healer(CEILING)
+    const at = Date.UTC(2030, 0, 1)
+    await createScheduledHandler(one, { action: 'check' })({ scheduledTime: at, cron: '0 */6 * * *' }, {})
+    await createScheduledHandler(one)({ scheduledTime: at, cron: '0 0 * * *' }, {})
+    await createScheduledHandler(one)({ scheduledTime: at, cron: '0 */12 * * *' }, {})
+    expect((await one.history()).map(({ action }) => action)).toEqual(['heal', 'check'])
   })
 
   it('only checks where it is told to', async () => {
