@@ -296,7 +296,7 @@ export class CloudflareTokenHealer {
    *
    * @internal for createScheduledHandler
    */
-  async claimSlot(slot: number): Promise<boolean> {
+  async claimSlot(slot: string): Promise<boolean> {
     const { state, clock } = this.#settings
     const now = clock.now()
     return ofState('claiming a slot', () => state.lease(`slot:${slot}`, this.#nextId(), now + 86_400_000, now))
