@@ -9,6 +9,7 @@ import {
   workersFullStack,
 } from '../../src/cloudflare/index.ts'
 import { generateSecret, MemoryTokenStore, publishToWebhook, Tokenwright, verifyWebhook } from '../../src/index.ts'
+import { fakeClock } from '../../src/testing/index.ts'
 import { REQUIRED, setUp } from './fixture.ts'
 import { sqliteD1 } from './sqlite-d1.ts'
 
@@ -257,6 +258,35 @@ describe('what is told', () => {
     expect(told.names().filter((name) => name === 'listenerError')).toHaveLength(1)
     expect(() => notifyByWebhook({ url: 'http://ops.example', secret })).toThrow('url')
     expect(() => notifyByWebhook({ url: 'https://ops.example', secret: 'x' })).toThrow('secret')
+  })
+
+  it('goes by webhook to the very URL, by an id of its own, and no connection outlives the wait', async () => {
+    const secret = `whsec_${Buffer.from('0123456789abcdef0123456789abcdef').toString('base64')}`
+    const clock = fakeClock()
+    const sent: { readonly url: string; readonly id: string | undefined; readonly signal: AbortSignal | undefined }[] =
+      []
+    const senderTo = (url: string, answer: Promise<Response>) =>
+      notifyByWebhook({
+        ...{ url, secret, clock },
+        fetch: (to, init) => {
+          const headers = init?.headers as { readonly [name: string]: string }
+          sent.push({ url: String(to), id: headers['webhook-id'], signal: init?.signal ?? undefined })
+          return answer
+        },
+      })
+    const notice: Notice = { type: 'recovered', at: clock.now(), target: 'app', text: 'well', detail: {} }
+    const url = 'https://ops.example/hook/?key=1'
+    await senderTo(url, Promise.resolve(new Response('')))(notice)
+    await senderTo(url, Promise.resolve(new Response('')))(notice)
+    expect(sent.map((each) => each.url)).toEqual([url, url])
+    expect(new Set(sent.map(({ id }) => id)).size).toBe(2)
+    const hanging = Promise.resolve(senderTo(url, new Promise(() => {}))(notice))
+    const refused = expect(hanging).rejects.toMatchObject({ code: 'timeout' })
+    await clock.advance('10s')
+    await refused
+    expect(sent[2]?.signal?.aborted).toBe(true)
+    expect(() => notifyByWebhook({ url: 'https://a:b@ops.example', secret })).toThrow('url')
+    expect(() => notifyByWebhook({ url: 'x', secret })).toThrow(/^(?!.*cloudflare\.com)/)
   })
 
   it('is a report for the console', async () => {
