@@ -8,7 +8,7 @@ import type { ChangeOutcome, ChangeResult } from './change-result.ts'
 import { CloudflareApiError, HealHeldError, PlanStaleError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
 import { isClosed } from './fault.ts'
-import { describe, type Grant } from './grant.ts'
+import { describe, describeHeld, type Grant } from './grant.ts'
 import { type GuardSettings, holdOf, NO_MARK, noteChange, noteGiven } from './mark.ts'
 import { ofState, updateMark } from './marks.ts'
 import { contentHash, type HealPlan } from './plan.ts'
@@ -45,6 +45,8 @@ export interface ChangeOrder {
 
 /** How long a lease holds, ms: longer than a change with all its looks takes. */
 const LEASE_MS = 10 * 60_000
+/** How many groups a message names. */
+const MAX_NAMES = 10
 /** How many requests may follow a change. */
 const FOLLOW_UPS = 7
 
@@ -195,7 +197,7 @@ export class Applier {
       target: plan.target,
       planHash: plan.planHash,
       added: plan.added.map(describe),
-      removed: plan.removed.map((grant) => describe({ name: grant.name ?? grant.group, resource: grant.resource })),
+      removed: plan.removed.map(describeHeld),
       approvedBy: told.by,
       snapshot: told.id,
       propagated,
@@ -278,10 +280,16 @@ export class Applier {
     const { events, clock } = this.#options
     const { plan } = order
     const notGranted = lacking ?? plan.added
-    const names = notGranted.map(({ name }) => name).join(', ')
+    const [did, of] =
+      plan.type === 'narrow'
+        ? ['take away', plan.removed.map(({ name, group }) => name ?? group)]
+        : ['grant', notGranted.map(({ name }) => name)]
+    const names = [...of.slice(0, MAX_NAMES), ...(of.length > MAX_NAMES ? [`${of.length - MAX_NAMES} more`] : [])].join(
+      ', ',
+    )
     const error =
       outcome === 'incomplete'
-        ? { code: 'ERR_INCOMPLETE', message: `Cloudflare said yes and didn't grant: ${names}` }
+        ? { code: 'ERR_INCOMPLETE', message: `Cloudflare said yes and didn't ${did}: ${names}` }
         : { ...(told.sent.error ?? { code: 'ERR_UNKNOWN_OUTCOME', message: 'the token could not be read back' }) }
     if (outcome === 'failed') error.message = `${error.message} (asked for: ${names})`
     events.emit('healFailed', {

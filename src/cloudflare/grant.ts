@@ -1,4 +1,5 @@
 import type { PermissionCatalogue } from './catalogue.ts'
+import type { HeldGrant } from './compare.ts'
 import { OutsideCeilingError, UnknownPermissionGroupError } from './errors.ts'
 import { SCOPES } from './known-groups.ts'
 import type { Requirement } from './requirement.ts'
@@ -44,6 +45,11 @@ export interface Resolved {
 /** A grant in a few words. */
 export function describe({ name, resource }: Pick<Grant, 'name' | 'resource'>): string {
   return `${name} on ${resource}`
+}
+
+/** Something that a token holds in a few words: by its id where its name isn't known. */
+export function describeHeld({ name, group, resource }: HeldGrant): string {
+  return describe({ name: name ?? group, resource })
 }
 
 /** One text for a grant: equal only for the same group on the same resource. */

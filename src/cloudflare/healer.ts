@@ -15,6 +15,7 @@ import type { ChangeResult } from './change-result.ts'
 import { Checker, type Finding } from './checker.ts'
 import { HealHeldError, LockOutError, PlanInvalidError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
+import { describeHeld } from './grant.ts'
 import {
   type HealReport,
   nothingDone,
@@ -181,7 +182,8 @@ export class CloudflareTokenHealer {
       const target = this.#targetOf(plan)
       try {
         const answer = await this.#apply(plan, target, options.approval, run)
-        return { answer, reports: [], changes: [changeOf(answer)] }
+        const removed = answer.removed > 0 && { removed: plan.removed.map(describeHeld) }
+        return { answer, reports: [], changes: [{ ...changeOf(answer), ...removed }] }
       } catch (error) {
         const outcome = outcomeOfError(error) ?? 'refused'
         throw new BrokenOff(error, [{ name: target.name, outcome, planHash: plan.planHash }])

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { Action } from '../../src/automation/action.ts'
+import { makeRow } from '../../src/cloudflare/history.ts'
 import {
   createScheduledHandler,
   d1State,
@@ -151,6 +153,64 @@ describe('the history (F3)', () => {
     }
     await fake.advance('2d')
     expect((await one.health()).status).toBe('unknown')
+  })
+
+  it('counts a rollback as no heal, whether or not it succeeded', async () => {
+    const { healer, cloudflare, own, account, state } = await setUp()
+    const one = healer({ ...CEILING, cooldown: 0 })
+    const { changes } = await one.heal()
+    await one.rollback(changes[0]?.snapshot ?? '')
+    const [restored] = await state.rows({ limit: 1 })
+    cloudflare.setPolicies(own.id, [{ groups: ['Account API Tokens Read'], resources: cloudflare.on(account) }])
+    expect((await one.rollback(restored?.targets[0]?.change?.snapshot ?? '')).restored).toBe(false)
+    const rows = await state.rows({ limit: 2 })
+    expect(rows.map(({ targets }) => targets[0]?.change?.outcome)).toEqual(['rollback_failed', 'restored'])
+    expect(rows.map((row) => [row.auto_heal_attempted, row.auto_heal_success])).toEqual([
+      [false, null],
+      [false, null],
+    ])
+    expect((await one.analytics({ since: '1d' })).heals).toMatchObject({ attempted: 1, succeeded: 1, failed: 0 })
+  })
+
+  it('tells what a narrowing took away, and names it where it failed', async () => {
+    const { healer, cloudflare, state, clock, target, account } = await setUp({
+      groups: [...REQUIRED, 'Images Write'],
+    })
+    const one = healer({ cooldown: 0 })
+    const approve = async () => {
+      const plan = await one.narrow()
+      return one.apply(plan, { approval: { planHash: plan.planHash, by: 'ops', expiresAt: clock.now() + 60_000 } })
+    }
+    cloudflare.fault({ method: 'PUT', fault: { type: 'error', status: 400, code: 1004, message: 'no' } })
+    expect((await approve()).error?.message).toMatch(/\(asked for: Images Write\)$/)
+    cloudflare.staleReads = 6
+    const unseen = await approve()
+    expect(unseen).toMatchObject({ outcome: 'incomplete', error: { code: 'ERR_INCOMPLETE' } })
+    expect(unseen.error?.message).toBe("Cloudflare said yes and didn't take away: Images Write")
+    cloudflare.staleReads = 0
+    const groups = [...REQUIRED, 'Images Write']
+    cloudflare.setPolicies(target.id, [{ groups, resources: cloudflare.on(account) }])
+    expect((await approve()).outcome).toBe('narrowed')
+    expect((await state.rows({ limit: 1 }))[0]).toMatchObject({
+      action: 'narrow',
+      targets: [{ change: { removed: [expect.stringMatching(/^Images Write on com\.cloudflare/)] } }],
+    })
+  })
+
+  it('has rows of a bounded size, whatever was done', () => {
+    const added = Array.from({ length: 500 }, (_, n) => `Group ${n} on ${'r'.repeat(80)}`)
+    const changes = Array.from({ length: 1000 }, (_, n) => ({
+      name: `t${n}`,
+      outcome: 'healed',
+      added,
+      removed: added,
+    }))
+    const facts = { id: 'a', at: 0, actor: 'x', duration: 1, overall: null } as const
+    const row = makeRow({ ...facts, action: 'heal', reports: [], changes })
+    expect(row.targets).toHaveLength(1000)
+    expect(JSON.stringify(row).length).toBeLessThan(2_000_000)
+    const one = makeRow({ ...facts, action: 'heal', reports: [], changes: changes.slice(0, 1) })
+    expect(one.targets[0]?.change?.added?.slice(-2)).toEqual([added[49], '450 more'])
   })
 
   it('tells by analytics how they fared', async () => {
@@ -396,6 +456,18 @@ describe('rules', () => {
     ).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
     await tokens.close()
   })
+})
+
+it('an action counts every change that was sent and didn’t come out as it should', async () => {
+  const { healer, cloudflare } = await setUp()
+  const actions = new Map<string, Action>()
+  registerCloudflareActions({ action: (name, handler) => void actions.set(name, handler) }, healer(CEILING))
+  cloudflare.onUpdate = (token) => {
+    cloudflare.onUpdate = undefined
+    cloudflare.change(token.id, { name: 'renamed' })
+  }
+  const context = { actor: 'rule:1', signal: new AbortController().signal } as never
+  expect(await actions.get('cloudflare.heal')?.run(context)).toMatchObject({ counts: { healed: 0, failed: 1 } })
 })
 
 describe('roll', () => {
