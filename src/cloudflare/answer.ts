@@ -21,7 +21,8 @@ const MAX_MESSAGES = 10
 const MAX_TEXT = 300
 
 /**
- * Reads an answer; `undefined` when it isn't the API's: HTML of a gateway, JSON that was cut off, another shape.
+ * Reads an answer; `undefined` when it isn't the API's: HTML of a gateway, JSON that was cut off, another shape, text that isn't
+ * well-formed.
  */
 export function readEnvelope({ status, text }: CloudflareAnswer): Envelope | undefined {
   let body: unknown
@@ -30,7 +31,7 @@ export function readEnvelope({ status, text }: CloudflareAnswer): Envelope | und
   } catch {
     return undefined
   }
-  if (!isJsonObject(body) || typeof body['success'] !== 'boolean') return undefined
+  if (!isJsonObject(body) || typeof body['success'] !== 'boolean' || holdsHalfPair(text)) return undefined
   const info = body['result_info']
   const total = isJsonObject(info) ? info['total_count'] : undefined
   return {
@@ -40,6 +41,15 @@ export function readEnvelope({ status, text }: CloudflareAnswer): Envelope | und
     result: body['result'],
     ...(typeof total === 'number' && { totalCount: total }),
   }
+}
+
+/** The escapes of a JSON text: a whole surrogate pair, else half of one (`half`), else any other. */
+const ESCAPES = /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?<half>u[dD][89a-fA-F])|[^])/g
+
+/** Whether a JSON text holds half of a surrogate pair: text in UTF-8 can do so by escapes alone. */
+function holdsHalfPair(text: string): boolean {
+  for (const { groups } of text.matchAll(ESCAPES)) if (groups?.['half'] !== undefined) return true
+  return false
 }
 
 function readMessages(value: unknown): ApiMessage[] {
@@ -63,5 +73,8 @@ function shortLine(text: unknown): string {
   if (typeof text !== 'string') return ''
   const head = text.slice(0, 4 * MAX_TEXT).replaceAll(/[\w-]{38,}/g, '[…]')
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not reach a log
-  return head.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').slice(0, MAX_TEXT)
+  return head
+    .replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ')
+    .slice(0, MAX_TEXT)
+    .toWellFormed()
 }

@@ -257,6 +257,17 @@ describe('what can’t be read', () => {
     })
   })
 
+  it('in one token keeps no other from being healed: a name with half of a surrogate pair', async () => {
+    const { healer, cloudflare, account, target } = await setUp()
+    const policies = [{ groups: [REQUIRED[0]], resources: cloudflare.on(account) }]
+    const second = cloudflare.addToken({ account, policies })
+    cloudflare.change(target.id, { name: 'app \ud83d' })
+    const targets = [target, second].map(({ id }) => ({ kind: 'account', accountId: account, tokenId: id }) as const)
+    const report = await healer({ targets, ceiling: [...REQUIRED], autoHeal: true }).heal()
+    expect(report.changes.map(({ outcome }) => outcome)).toEqual(['unreadable', 'healed'])
+    expect(report.targets[0]).toMatchObject({ permissions: 'unknown', fault: { kind: 'unreadable' } })
+  })
+
   it('a catalogue that came in part is no ground for a plan (B2)', async () => {
     const { healer, cloudflare } = await setUp()
     cloudflare.maxPage = 10
