@@ -44,7 +44,7 @@ export function readEnvelope({ status, text }: CloudflareAnswer): Envelope | und
 }
 
 /** The escapes of a JSON text: a whole surrogate pair, else half of one (`half`), else any other. */
-const ESCAPES = /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?<half>u[dD][89a-fA-F])|[^])/g
+const ESCAPES = /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?<half>u[dD][89a-fA-F])|.)/gs
 
 /** Whether a JSON text holds half of a surrogate pair: text in UTF-8 can do so by escapes alone. */
 function holdsHalfPair(text: string): boolean {
@@ -73,8 +73,6 @@ function shortLine(text: unknown): string {
   if (typeof text !== 'string') return ''
   const head = text.slice(0, 4 * MAX_TEXT).replaceAll(/[\w-]{38,}/g, '[…]')
   // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not reach a log
-  return head
-    .replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ')
-    .slice(0, MAX_TEXT)
-    .toWellFormed()
+  const line = head.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ')
+  return line.slice(0, MAX_TEXT).toWellFormed()
 }

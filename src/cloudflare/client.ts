@@ -63,6 +63,12 @@ export function checkToken(field: string, token: unknown): Secret {
   return token instanceof Secret ? token : new Secret(text)
 }
 
+/** @throws InvalidInputError for an optional callback that is no function */
+export function checkFunction(field: string, value: unknown): void {
+  if (value === undefined || typeof value === 'function') return
+  throw new InvalidInputError(field, 'is not a function', 'give a function, or leave it out')
+}
+
 /**
  * A URL that may carry what is confidential.
  *
@@ -110,6 +116,7 @@ export function createCloudflareClient(options: CloudflareClientOptions): Cloudf
   checkFields('options', options, ['token', 'baseURL', 'fetch'])
   const own = checkToken('token', options.token)
   const base = checkBaseUrl('baseURL', options.baseURL ?? API)
+  checkFunction('fetch', options.fetch)
   const { fetch = (url, init) => globalThis.fetch(url, init) } = options
   return {
     async send({ method, path, query, body, token = own, signal }) {

@@ -36,7 +36,7 @@ import { type HealerStatus, type HistoryQuery, Recorder } from './recorder.ts'
 import { type CheckReport, missingTogether, summedUp, type TargetReport } from './report.ts'
 import { changeOfRollback, Rollback, type RollbackResult } from './rollback.ts'
 import { checkRollOptions, Roller, type RollOptions, type RollResult } from './roller.ts'
-import { BrokenOff, changeOf, changesOf, type RunOptions, Runs } from './runs.ts'
+import { BrokenOff, changeOf, changesOf, checkRun, type RunOptions, Runs } from './runs.ts'
 import { SelfIdentity } from './self-identity.ts'
 import type { Target } from './targets.ts'
 
@@ -245,6 +245,7 @@ export class CloudflareTokenHealer {
    * the token; TargetUnreadableError when its id can't be found out; CloudflareApiError, HealerStateError: nothing was rolled
    */
   async roll(target?: string, options: RollOptions = {}): Promise<RollResult> {
+    checkRun(options, 'roll')
     checkRollOptions(options)
     const wanted = this.#target(target)
     return this.#runs.recorded('roll', options, async (run) => {

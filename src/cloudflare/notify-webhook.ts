@@ -5,7 +5,7 @@ import { RisingIds } from '../kernel/rising-ids.ts'
 import { signWebhook, type WebhookKey } from '../kernel/signed-webhook.ts'
 import { withTimeLimit } from '../kernel/time-limit.ts'
 import { webRandom } from '../kernel/web-random.ts'
-import { checkUrl } from './client.ts'
+import { checkFunction, checkUrl } from './client.ts'
 import { NOTIFY_LIMIT_MS, type Notice, type Notify } from './notify.ts'
 
 /** How {@link notifyByWebhook} sends. */
@@ -50,6 +50,7 @@ export function notifyByWebhook(options: NotifyByWebhookOptions): Notify {
   checkFields('options', options, ['url', 'secret', 'fetch', 'clock'])
   const { secret, clock = systemClock() } = options
   const url = checkUrl('url', options.url, "write 'https://ops.example/cloudflare'").href
+  checkFunction('fetch', options.fetch)
   const send = options.fetch ?? ((target, init) => globalThis.fetch(target, init))
   // A key that can't be used is told now, and not with the first notice.
   signWebhook({ secret, id: 'check', timestamp: clock.now(), body: '' })

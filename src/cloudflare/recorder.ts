@@ -138,7 +138,8 @@ export class Recorder {
 }
 
 function positionOf(before: Instant | HistoryPosition): HistoryPosition {
-  if (typeof before !== 'object' || before instanceof Date) return { at: parseInstant('before', before) }
+  if (typeof before !== 'object' || before === null || before instanceof Date)
+    return { at: parseInstant('before', before) }
   const { at, id } = before
   if (!Number.isSafeInteger(at) || (id !== undefined && (typeof id !== 'string' || id.length > 100))) {
     throw new InvalidInputError('before', 'is no position', 'give a row of history(), or an instant')

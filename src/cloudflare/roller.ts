@@ -5,6 +5,7 @@ import { withTimeLimit } from '../kernel/time-limit.ts'
 import type { RotationHooks, ValueContext } from '../rotation/hooks.ts'
 import type { TokenView } from '../tokens/token-view.ts'
 import type { CloudflareApi, Family, Run } from './api.ts'
+import { checkFunction } from './client.ts'
 import { CloudflareApiError, HealHeldError, RollUnknownError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
 import { isClosed } from './fault.ts'
@@ -168,9 +169,7 @@ function contextOf(
 
 /** @throws InvalidInputError for a hook that is none */
 export function checkRollOptions({ publish, service }: RollOptions): void {
-  if (publish !== undefined && typeof publish !== 'function') {
-    throw new InvalidInputError('publish', 'is not a function', 'give a publish hook, such as publishToFile({ path })')
-  }
+  checkFunction('publish', publish)
   if (service !== undefined && (typeof service !== 'string' || service === '' || service.length > 128)) {
     throw new InvalidInputError('service', 'is no name', 'give 1 to 128 characters, or leave it out')
   }

@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest'
 import {
   CloudflareTokenHealer,
   type CloudflareTokenHealerOptions,
+  createCloudflareClient,
   createScheduledHandler,
+  d1State,
+  defineTemplate,
   fromCloudflare,
   type HealPlan,
   OutsideCeilingError,
@@ -12,6 +15,7 @@ import {
 } from '../../src/cloudflare/index.ts'
 import { InvalidInputError } from '../../src/kernel/errors.ts'
 import { REQUIRED, setUp } from './fixture.ts'
+import { sqliteD1 } from './sqlite-d1.ts'
 
 const ID = 'a'.repeat(32)
 const base: CloudflareTokenHealerOptions = {
@@ -77,6 +81,9 @@ describe('a healer is not made', () => {
     ['with a truth that is none', { autoHeal: 'yes', ceiling: ['D1 Write'] }],
     ['with a callback that is none', { approve: true }],
     ['with a state that is none', { state: {} }],
+    ['with a state that lacks a method', { state: { append: () => {}, lease: () => true } }],
+    ['with events that are no emitter', { events: {} }],
+    ['with a fetch that is none', { fetch: 'fetch' }],
     ['with seconds in place of milliseconds', { timeout: 30 }],
     ['with concurrency of a hundred', { concurrency: 100 }],
     ['with a budget of nothing', { maxRequests: 0 }],
@@ -151,6 +158,38 @@ describe('a healer is not made', () => {
     expect(() => fromCloudflare({} as never)).toThrow(InvalidInputError)
     const elsewhere = new Cloudflare({ apiToken: 'h'.repeat(40), baseURL: 'http://elsewhere.example' })
     expect(() => fromCloudflare(elsewhere)).toThrow('baseURL')
+  })
+})
+
+describe('what is refused elsewhere', () => {
+  it.each<[string, () => unknown]>([
+    ['a client with a fetch that is none', () => createCloudflareClient({ token: 'h'.repeat(40), fetch: 1 as never })],
+    ['a template of nothing', () => defineTemplate('deploy', undefined as never)],
+    ['a template with a misspelt list', () => defineTemplate('deploy', { accounts: ['D1 Write'] } as never)],
+    ['a template with a text for a list', () => defineTemplate('deploy', { account: 'D1 Write' as never })],
+    [
+      'a template with a note that is none',
+      () => defineTemplate('deploy', { account: ['D1 Write'], notes: [1] as never }),
+    ],
+    ['options of D1 that are none', () => d1State(undefined as never)],
+    ['a misspelt option of D1', () => d1State({ database: sqliteD1(), prefx: 'a' } as never)],
+  ])('%s', (_, act) => {
+    expect(act).toThrow(InvalidInputError)
+  })
+
+  it.each<[string, (healer: CloudflareTokenHealer) => Promise<unknown>]>([
+    ['a position of null', (healer) => healer.history({ before: null as never })],
+    ['a beginning of null', (healer) => healer.analytics({ since: null as never })],
+    ['no options', (healer) => healer.check(null as never)],
+    ['a misspelt option', (healer) => healer.heal({ singal: undefined } as never)],
+    ['a signal that is none', (healer) => healer.check({ signal: 'now' as never })],
+    ['a plan with a misspelt option', (healer) => healer.plan('account', { actr: 'x' } as never)],
+    ['a roll with a misspelt option', (healer) => healer.roll('account', { publsh: () => 'ok' } as never)],
+    ['a roll without options', (healer) => healer.roll('account', null as never)],
+    ['an approval that is none', (healer) => healer.apply({} as never, { approvl: 1 } as never)],
+  ])('%s', async (_, act) => {
+    const healer = new CloudflareTokenHealer({ ...base, fetch: () => Promise.reject(new Error('no')) })
+    await expect(act(healer)).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
   })
 })
 
