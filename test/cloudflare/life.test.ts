@@ -155,6 +155,32 @@ describe('the history (F3)', () => {
     expect((await one.health()).status).toBe('unknown')
   })
 
+  it('is read no further than the status needs', async () => {
+    const { healer, state, fake } = await setUp({ groups: REQUIRED })
+    let read = 0
+    const counted = new Proxy(state, {
+      get: (inner, name) =>
+        name === 'rows'
+          ? async (query: never) => {
+              const rows = await inner.rows(query)
+              read += rows.length
+              return rows
+            }
+          : (inner as never as { [name: string]: (...args: never[]) => unknown })[String(name)]?.bind(inner),
+    })
+    const one = healer({ state: counted })
+    await one.check()
+    await fake.advance('1h')
+    const from = fake.now()
+    for (let run = 0; run < 60; run++) await one.check()
+    expect(await one.status()).toMatchObject({ overall_health: 'healthy', at: from })
+    expect(read).toBeLessThan(10)
+    // Changes have rows without a health, and the last check is behind them.
+    for (let run = 0; run < 60; run++) await one.roll().then(() => fake.advance('1s'))
+    expect(await one.status()).toMatchObject({ overall_health: 'healthy', at: from })
+    expect(await one.health()).toMatchObject({ status: 'healthy' })
+  })
+
   it('counts a rollback as no heal, whether or not it succeeded', async () => {
     const { healer, cloudflare, own, account, state } = await setUp()
     const one = healer({ ...CEILING, cooldown: 0 })
