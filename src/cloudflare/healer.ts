@@ -31,7 +31,7 @@ import { ofState, updateMark } from './marks.ts'
 import { Observer } from './observer.ts'
 import { type CloudflareTokenHealerOptions, type HealerSettings, readOptions } from './options.ts'
 import type { HealPlan } from './plan.ts'
-import { checkLockOut, checkPlan, Planner } from './planner.ts'
+import { checkLockOut, checkPlan, ownPlan, Planner } from './planner.ts'
 import { type HealerStatus, type HistoryQuery, Recorder } from './recorder.ts'
 import { type CheckReport, missingTogether, summedUp, type TargetReport } from './report.ts'
 import { changeOfRollback, Rollback, type RollbackResult } from './rollback.ts'
@@ -177,16 +177,17 @@ export class CloudflareTokenHealer {
    * @event healed, healFailed, rolledBack
    */
   async apply(plan: HealPlan, options: ApplyOptions = {}): Promise<ChangeResult> {
-    const action = plan?.type === 'narrow' ? 'narrow' : 'apply'
+    const own = ownPlan(plan)
+    const action = own?.type === 'narrow' ? 'narrow' : 'apply'
     return this.#runs.recorded(action, options, async (run) => {
-      const target = this.#targetOf(plan)
+      const target = this.#targetOf(own)
       try {
-        const answer = await this.#apply(plan, target, options.approval, run)
-        const removed = answer.removed > 0 && { removed: plan.removed.map(describeHeld) }
+        const answer = await this.#apply(own, target, options.approval, run)
+        const removed = answer.removed > 0 && { removed: own.removed.map(describeHeld) }
         return { answer, reports: [], changes: [{ ...changeOf(answer), ...removed }] }
       } catch (error) {
         const outcome = outcomeOfError(error) ?? 'refused'
-        throw new BrokenOff(error, [{ name: target.name, outcome, planHash: plan.planHash }])
+        throw new BrokenOff(error, [{ name: target.name, outcome, planHash: own.planHash }])
       }
     })
   }

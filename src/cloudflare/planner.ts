@@ -124,6 +124,19 @@ export class Planner {
 }
 
 /**
+ * A plan of the healer's own: what others hold of it may be changed while it is checked, put to approval and applied.
+ *
+ * @throws PlanInvalidError for what can't be copied, and so is no plan
+ */
+export function ownPlan(plan: HealPlan): HealPlan {
+  try {
+    return structuredClone(plan)
+  } catch {
+    throw new PlanInvalidError('holds what is no JSON')
+  }
+}
+
+/**
  * Checks that a plan is what this healer would plan for what it says: unchanged since it was hashed, of a target of this healer, and
  * of nothing but what is required, added as plans add it.
  *

@@ -14,7 +14,7 @@ import {
   tokenAdministration,
 } from '../../src/cloudflare/index.ts'
 import { InvalidInputError } from '../../src/kernel/errors.ts'
-import { REQUIRED, setUp } from './fixture.ts'
+import { idOf, REQUIRED, setUp } from './fixture.ts'
 import { sqliteD1 } from './sqlite-d1.ts'
 
 const ID = 'a'.repeat(32)
@@ -257,6 +257,34 @@ describe('an approval (C4)', () => {
     })
     expect(row?.targets[0]?.change?.outcome).toBe('not_approved')
     expect((await one.heal()).changes[0]?.outcome).toBe('not_approved')
+  })
+
+  it('is for the plan as it was: what is changed in it meanwhile, by callback or caller, is not applied', async () => {
+    const { healer, cloudflare, target, account, clock } = await setUp()
+    const more = {
+      effect: 'allow',
+      permission_groups: [{ id: idOf('Billing Write') }],
+      resources: cloudflare.on(account),
+    }
+    const one = healer({
+      cooldown: 0,
+      approve: (plan) => {
+        ;(plan.after as unknown[]).push(more)
+        return true
+      },
+    })
+    expect((await one.heal()).changes[0]).toMatchObject({ outcome: 'healed' })
+    expect(cloudflare.grants(target.id)).toHaveLength(3)
+    cloudflare.setPolicies(target.id, [{ groups: [REQUIRED[0]], resources: cloudflare.on(account) }])
+    const plan = await one.plan()
+    const approval = { planHash: plan.planHash, by: 'ops', expiresAt: clock.now() + 60_000 }
+    const applied = one.apply(plan, { approval })
+    ;(plan.after as unknown[]).push(more)
+    expect((await applied).outcome).toBe('healed')
+    expect(cloudflare.grants(target.id)).toHaveLength(3)
+    await expect(one.apply({ ...plan, warnings: [() => {}] } as never, { approval })).rejects.toMatchObject({
+      code: 'ERR_PLAN_INVALID',
+    })
   })
 
   it('that never comes ends in time', async () => {
