@@ -146,8 +146,9 @@ export class CloudflareApi {
 
   async #send(what: string, request: CloudflareRequest, signal: AbortSignal | undefined): Promise<CloudflareAnswer> {
     const { client, clock, timeoutMs } = this.#options
+    let answer: CloudflareAnswer
     try {
-      return await withTimeLimit(clock, timeoutMs, (own) => client.send({ ...request, signal: own }), signal)
+      answer = await withTimeLimit(clock, timeoutMs, (own) => client.send({ ...request, signal: own }), signal)
     } catch (error) {
       signal?.throwIfAborted()
       if (error instanceof TimeLimitError) throw failed(what, { kind: 'timeout' }, true)
@@ -155,6 +156,11 @@ export class CloudflareApi {
       // Its message isn't told: it is the client's, and may name anything.
       throw failed(what, { kind: 'network' }, true)
     }
+    // A client fitted by hand may answer anything.
+    const { status, text, retryAfter } = (answer as Partial<CloudflareAnswer> | null | undefined) ?? {}
+    const readable = typeof status === 'number' && typeof text === 'string'
+    if (readable && (retryAfter === undefined || typeof retryAfter === 'string')) return answer
+    throw failed(what, { kind: 'unreadable' }, false)
   }
 
   /** A server may say back what it was sent. */

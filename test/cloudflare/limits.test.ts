@@ -57,6 +57,33 @@ describe('reads', () => {
     expect(cloudflare.requests.filter(({ path }) => path.endsWith(target.id))).toHaveLength(1)
   })
 
+  it('by a client that answers with what is no answer are unreadable', async () => {
+    const { healer } = await setUp({ described: false })
+    for (const answer of [
+      undefined,
+      null,
+      {},
+      { status: 200 },
+      { status: '200', text: '{}' },
+      { status: 429, text: '', retryAfter: 1 },
+    ]) {
+      const one = healer({ client: { send: async () => answer as never } })
+      expect((await one.check()).targets[0]).toMatchObject({ valid: null, fault: { kind: 'unreadable' } })
+    }
+  })
+
+  it('of a body that never ends let go of it when they are aborted, though it was before', async () => {
+    let cancelled: unknown
+    const cancel = (reason: unknown): void => {
+      cancelled = reason
+    }
+    const body = () => new ReadableStream({ cancel })
+    const client = createCloudflareClient({ token: 'h'.repeat(40), fetch: async () => new Response(body()) })
+    const signal = AbortSignal.abort(new Error('enough'))
+    await expect(client.send({ method: 'GET', path: '/user', signal })).rejects.toThrow('enough')
+    expect(cancelled).toMatchObject({ message: 'enough' })
+  })
+
   it('that hang end in time', async () => {
     const { healer, cloudflare, fake } = await setUp({ groups: REQUIRED })
     cloudflare.fault({ path: '/verify', times: 9, fault: { type: 'hang' } })
