@@ -1,5 +1,6 @@
 import { isJsonObject } from '../kernel/canonical-json.ts'
 import type { CloudflareAnswer } from './client.ts'
+import { foreignText } from './foreign-text.ts'
 
 /** A pair that Cloudflare answers with: never alone enough to tell what is wrong. */
 export interface ApiMessage {
@@ -62,17 +63,7 @@ function listOf(value: unknown): { readonly [key: string]: unknown }[] {
 }
 
 function readMessage({ code, message }: { readonly [key: string]: unknown }): ApiMessage[] {
-  return typeof code === 'number' ? [{ code, message: shortLine(message) }] : []
-}
-
-/**
- * A foreign text on one line, without control characters, short, and without anything that is long enough to be a token: ids have 32
- * characters, tokens 40 and more, and a server may say back what it was sent.
- */
-function shortLine(text: unknown): string {
-  if (typeof text !== 'string') return ''
-  const head = text.slice(0, 4 * MAX_TEXT).replaceAll(/[\w-]{38,}/g, '[…]')
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not reach a log
-  const line = head.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ')
-  return line.slice(0, MAX_TEXT).toWellFormed()
+  return typeof code === 'number'
+    ? [{ code, message: typeof message === 'string' ? foreignText(message, MAX_TEXT) : '' }]
+    : []
 }

@@ -14,6 +14,7 @@ import {
 } from './errors.ts'
 import { type Expiry, expiryOf } from './expiry.ts'
 import type { Fault } from './fault.ts'
+import { foreignText } from './foreign-text.ts'
 import { accountBound, checkCeiling, type Grant, type Owner, resolve } from './grant.ts'
 import type { TargetReason, TargetReport } from './report.ts'
 import type { RequirementList } from './requirement.ts'
@@ -358,6 +359,7 @@ export class Checker {
       ...(verified.fault !== undefined && { fault: verified.fault }),
       changed: [],
       ...told,
+      ...(told.status !== undefined && { status: foreignText(told.status, 64) }),
     }
     return judged(facts, this.#options.strict, this.#options.clock.now())
   }

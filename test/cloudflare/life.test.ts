@@ -391,6 +391,27 @@ describe('what is told', () => {
   })
 })
 
+it('what Cloudflare calls things is on one line, without control characters, wherever it is told', async () => {
+  const { healer, cloudflare, target, account } = await setUp({ described: false })
+  const name = 'Odd\u001b[31m\nGroup Write'
+  cloudflare.groups.push({ id: 'e'.repeat(32), name, scopes: ['com.cloudflare.api.account'], category: 'other' })
+  cloudflare.setPolicies(target.id, [{ groups: [name], resources: cloudflare.on(account) }])
+  const [policy] = cloudflare.token(target.id).policies
+  const groups = policy?.permission_groups.map((group) => ({
+    ...group,
+    meta: { deprecated: 'true', eol_at: '\u001b[2J' },
+  }))
+  cloudflare.change(target.id, {
+    policies: [{ ...policy, permission_groups: groups } as never],
+    status: 'odd\u001b[31m',
+  })
+  const report = await healer({ required: ['e'.repeat(32), ...REQUIRED] }).check()
+  const told = `${formatReport(report)} ${report.targets[0]?.excess?.[0]?.name} ${report.targets[0]?.missing?.[0]?.name}`
+  expect(told).toContain('Odd [31m Group Write')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not reach a console
+  expect(told.replaceAll('\n', '')).not.toMatch(/[\x00-\x1f]/)
+})
+
 describe('a token that tells its id itself', () => {
   it('is told as degraded in each outage, and as recovered after it, by a healer made anew each time', async () => {
     const { healer, target, account, cloudflare, recorder } = await setUp({ groups: REQUIRED })

@@ -300,9 +300,8 @@ export class CloudflareSimulator {
     const url = new URL(request.url)
     const headers = Object.fromEntries(request.headers.entries())
     const path = url.pathname.replace(/^\/client\/v4/, '')
-    const answer = this.handle({
-      ...{ method: request.method, path, query: url.searchParams, headers, body: await request.text() },
-    })
+    const body = await request.text()
+    const answer = this.handle({ method: request.method, path, query: url.searchParams, headers, body })
     if (answer.connection === 'reset') throw new TypeError('fetch failed')
     if (answer.connection === 'hang') {
       await new Promise((_, reject) => {
