@@ -43,8 +43,8 @@ const PAGE = 500
 const STATUS_PAGES: readonly number[] = [1, 10, 100, 400]
 const MAX_ANALYSED = 10_000
 const PRUNED_AT_ONCE = 100
-/** A check every six hours leaves no longer gap than this. */
-const STALE_MS = 24 * 3_600_000
+/** A check a day leaves no longer gap than this, with an hour for it to be late and to take its time. */
+const STALE_MS = 25 * 3_600_000
 
 /** Writes the history, and reads it. A row that can't be written is told, and doesn't change what was found. */
 export class Recorder {

@@ -155,6 +155,18 @@ describe('the history (F3)', () => {
     expect((await one.health()).status).toBe('unknown')
   })
 
+  it('of checks once a day leaves the health known all the time', async () => {
+    const { healer, fake } = await setUp({ groups: REQUIRED })
+    const one = healer()
+    await one.check()
+    await fake.advance('24h')
+    // The next check is under way.
+    await fake.advance('5m')
+    expect((await one.health()).status).toBe('healthy')
+    await fake.advance('1h')
+    expect(await one.health()).toEqual({ status: 'unknown', reasons: ['the last check was 25h ago'] })
+  })
+
   it('is read no further than the status needs', async () => {
     const { healer, state, fake } = await setUp({ groups: REQUIRED })
     let read = 0
