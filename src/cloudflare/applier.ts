@@ -9,6 +9,7 @@ import { CloudflareApiError, HealHeldError, PlanStaleError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
 import { isClosed } from './fault.ts'
 import { describe, describeHeld, type Grant } from './grant.ts'
+import { underLease } from './lease.ts'
 import { type GuardSettings, holdOf, NO_MARK, noteChange, noteGiven } from './mark.ts'
 import { ofState, updateMark } from './marks.ts'
 import { contentHash, type HealPlan } from './plan.ts'
@@ -43,8 +44,6 @@ export interface ChangeOrder {
   readonly run: Run
 }
 
-/** How long a lease holds, ms: longer than a change with all its looks takes. */
-const LEASE_MS = 10 * 60_000
 /** How many groups a message names. */
 const MAX_NAMES = 10
 /** How many requests may follow a change. */
@@ -66,7 +65,7 @@ export class Applier {
    * @event healed, healFailed, rolledBack
    */
   async apply(order: ChangeOrder): Promise<ChangeResult> {
-    const { state, clock, events, approve, approvalTimeoutMs, nextId } = this.#options
+    const { clock, events, approve, approvalTimeoutMs, nextId } = this.#options
     const { plan, run, approval, byCeiling } = order
     const { tokenId, name } = plan.target
     const spent = run.budget.spent
@@ -82,21 +81,11 @@ export class Applier {
       signal: run.signal,
       onError: (error) => events.listenerFailed('approve', error),
     })
-    const holder = nextId()
-    const now = clock.now()
-    const taken = await ofState('taking a lease', () => state.lease(`token:${tokenId}`, holder, now + LEASE_MS, now))
-    if (!taken) throw new HealHeldError(name, 'busy')
-    try {
+    return underLease(this.#options, { id: tokenId, name, holder: nextId() }, async () => {
       // Another may have changed it between the first look and the lease.
       await this.#checkHold(plan)
-      return await this.#change(order, by, spent)
-    } finally {
-      try {
-        await state.release(`token:${tokenId}`, holder)
-      } catch (error) {
-        events.emit('stateFailed', { at: clock.now(), operation: 'releasing a lease', code: codeOf(error) })
-      }
-    }
+      return this.#change(order, by, spent)
+    })
   }
 
   async #checkHold({ target }: HealPlan): Promise<void> {
@@ -189,8 +178,9 @@ export class Applier {
   async #done(order: ChangeOrder, told: Told, record: TokenRecord): Promise<ChangeResult> {
     const { events, clock } = this.#options
     const { plan, target } = order
-    const propagated = await this.#awaitPropagation(plan, target, told.follow as Run)
+    // First: it may be a minute's wait, and whoever ends in it must not forget what was given.
     await this.#remember(record.id, plan.added)
+    const propagated = await this.#awaitPropagation(plan, target, told.follow as Run)
     const outcome = plan.type === 'heal' ? 'healed' : 'narrowed'
     events.emit('healed', {
       at: clock.now(),

@@ -1,12 +1,12 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { EventSink } from '../kernel/emitter.ts'
-import { codeOf } from '../kernel/errors.ts'
 import type { CloudflareApi, Family, Run } from './api.ts'
 import type { CatalogueCache } from './catalogue-cache.ts'
 import type { Checker } from './checker.ts'
 import { HealHeldError, LockOutError, SnapshotError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
 import type { TargetChange } from './history.ts'
+import { underLease } from './lease.ts'
 import { noteChange } from './mark.ts'
 import { ofState, updateMark } from './marks.ts'
 import { canWriteTokens, contentHash } from './plan.ts'
@@ -41,8 +41,6 @@ export interface RollbackResult {
   readonly error?: { readonly code: string; readonly message: string }
 }
 
-const LEASE_MS = 5 * 60_000
-
 /** Puts a token's policies back as a snapshot has them. */
 export class Rollback {
   readonly #options: RollbackOptions
@@ -54,25 +52,15 @@ export class Rollback {
 
   /** Puts it back. See `CloudflareTokenHealer.rollback`. */
   async to(id: string, targets: readonly Target[], run: Run): Promise<RollbackResult> {
-    const { state, clock, nextId, events } = this.#options
+    const { state, nextId } = this.#options
     const known = typeof id === 'string' && /^[0-9A-Za-z]{1,64}$/.test(id)
     const snapshot = known ? await ofState('reading a snapshot', () => state.snapshot(id)) : undefined
     if (snapshot === undefined) throw new SnapshotError(known ? id : '…', "isn't there", 'take its id from the history')
     await this.#checkOwn(snapshot, targets, run)
     const { tokenId, target } = snapshot
-    const holder = nextId()
-    const now = clock.now()
-    const taken = await ofState('taking a lease', () => state.lease(`token:${tokenId}`, holder, now + LEASE_MS, now))
-    if (!taken) throw new HealHeldError(target, 'busy')
-    try {
-      return await this.#restore(snapshot, run)
-    } finally {
-      try {
-        await state.release(`token:${tokenId}`, holder)
-      } catch (error) {
-        events.emit('stateFailed', { at: clock.now(), operation: 'releasing a lease', code: codeOf(error) })
-      }
-    }
+    return underLease(this.#options, { id: tokenId, name: target, holder: nextId() }, () =>
+      this.#restore(snapshot, run),
+    )
   }
 
   /** Others that share the state may have targets of the same name: the token itself must be the target's. */

@@ -397,6 +397,22 @@ describe('propagation (K10)', () => {
     expect(cloudflare.requests.length - put - 1).toBeLessThanOrEqual(7)
   })
 
+  it('isn’t waited for before what was given is remembered: whoever dies in the wait must not forget it', async () => {
+    const { healer, cloudflare, client, state, target } = await setUp()
+    cloudflare.propagation = 2
+    const remembered: number[] = []
+    const watched: typeof client = {
+      send: async (request) => {
+        if (request.path.endsWith('/d1/database') || request.path.endsWith('/queues')) {
+          remembered.push(Object.keys((await state.mark(target.id))?.mark.given ?? {}).length)
+        }
+        return client.send(request)
+      },
+    }
+    expect((await healer({ ...CEILING, client: watched }).heal()).changes[0]).toMatchObject({ propagated: true })
+    expect(remembered).toEqual([2, 2, 2])
+  })
+
   it('that takes too long leaves the heal a success, not in force yet', async () => {
     const { healer, cloudflare } = await setUp()
     cloudflare.propagation = 99
