@@ -120,7 +120,7 @@ export class CloudflareTokenHealer {
    * Looks at every target, and writes a row of the history. What Cloudflare refuses, or doesn't answer, is in the report: a failed
    * read is never "valid" and never "all is missing".
    *
-   * @throws UnknownPermissionGroupError, CatalogueIncompleteError: the requirements can't be resolved
+   * @throws UnknownPermissionGroupError, OutsideCeilingError, SensitivePermissionError: the catalogue has the requirements otherwise
    * @throws the signal's reason
    * @event checked, degraded, recovered, expiringSoon, circuitOpened
    */
@@ -226,7 +226,7 @@ export class CloudflareTokenHealer {
    * `resetCircuit`: whoever takes a change back doesn't want it again.
    *
    * @param snapshot - its id, as `apply` and the history tell it
-   * @throws SnapshotError when there is none, or the token has changed since
+   * @throws SnapshotError when there is none, it is of no token of this healer's, or the token has changed since
    * @throws HealHeldError, LockOutError, HealerStateError, CloudflareApiError: nothing was sent
    * @event rolledBack
    */

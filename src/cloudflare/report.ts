@@ -8,8 +8,9 @@ import type { HeldGroup } from './token-record.ts'
 export type OverallHealth = 'healthy' | 'degraded' | 'unhealthy'
 
 /**
- * Why a target isn't as it should be. The first five: it can't be used (`not_found`: nor found). The next: it isn't known whether
- * it can. The last: it is used by its owner, but something about it can't be read, or is held back.
+ * Why a target isn't as it should be. Up to `token_mismatch`: it can't be used (`not_found`: nor found; `token_mismatch`: its text is
+ * another token's). Up to `budget`: it isn't known whether it can, or what it holds. The last: it is used by its owner, but something
+ * about it can't be read, or is held back.
  */
 export type TargetReason =
   | 'invalid_token'
