@@ -1,5 +1,4 @@
 import type { PermissionCatalogue } from './catalogue.ts'
-import type { HeldGrant } from './compare.ts'
 import { OutsideCeilingError, UnknownPermissionGroupError } from './errors.ts'
 import { SCOPES } from './known-groups.ts'
 import type { Requirement } from './requirement.ts'
@@ -48,7 +47,11 @@ export function describe({ name, resource }: Pick<Grant, 'name' | 'resource'>): 
 }
 
 /** Something that a token holds in a few words: by its id where its name isn't known. */
-export function describeHeld({ name, group, resource }: HeldGrant): string {
+export function describeHeld({
+  name,
+  group,
+  resource,
+}: Pick<Grant, 'group' | 'resource'> & Partial<Pick<Grant, 'name'>>): string {
   return describe({ name: name ?? group, resource })
 }
 
