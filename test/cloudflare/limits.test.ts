@@ -46,6 +46,19 @@ describe('reads', () => {
     expect(cloudflare.requests).toHaveLength(1)
   })
 
+  it('that are taken by none, however often, end the run: nobody asks on for the other tokens', async () => {
+    const { healer, cloudflare, account } = await setUp()
+    const policies = [{ groups: [REQUIRED[0]], resources: cloudflare.on(account) }]
+    const targets = Array.from({ length: 30 }, () => {
+      const { id } = cloudflare.addToken({ account, policies })
+      return { kind: 'account', accountId: account, tokenId: id } as const
+    })
+    cloudflare.fault({ times: 9999, fault: { type: 'rate_limited' } })
+    const report = await healer({ targets, concurrency: 2 }).check()
+    expect(new Set(report.targets.map(({ reason }) => reason))).toEqual(new Set(['rate_limited']))
+    expect(cloudflare.requests.length).toBeLessThanOrEqual(2 * 3)
+  })
+
   it('of a refusal aren’t repeated', async () => {
     const { healer, cloudflare, target } = await setUp({ groups: REQUIRED })
     cloudflare.fault({
