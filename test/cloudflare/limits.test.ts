@@ -1,12 +1,17 @@
 import Cloudflare from 'cloudflare'
 import { createClient } from 'cloudflare/tree-shakable'
+import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
   CloudflareApiError,
   CloudflareTokenHealer,
   createCloudflareClient,
+  formatReport,
   fromCloudflare,
+  type HealReport,
+  memoryState,
 } from '../../src/cloudflare/index.ts'
+import { TokenwrightError } from '../../src/kernel/errors.ts'
 import { Secret } from '../../src/kernel/secret.ts'
 import { CloudflareSimulator } from '../../src/testing/index.ts'
 import { REQUIRED, setUp } from './fixture.ts'
@@ -312,3 +317,60 @@ it('an error of the API has the pair that Cloudflare said, and what to do', asyn
   expect(refused).toMatchObject({ fault: { kind: 'forbidden', status: 403, code: 9109 }, retryable: false })
   expect((refused as CloudflareApiError).help).toContain('Account API Tokens Write')
 })
+
+it('whatever an answer holds in place of what it should, nothing is thrown but errors of ours, and nothing granted but what is required', async () => {
+  const world = await setUp({ described: false })
+  const values: unknown[] = [
+    null,
+    '',
+    [],
+    {},
+    0,
+    -1,
+    true,
+    'x'.repeat(500),
+    [[]],
+    { __proto__: null, id: {} },
+    '\u001b[31m',
+    '__proto__',
+    'constructor',
+  ]
+  const keys = ['__proto__', 'constructor', 'toString', 'id', 'name', 'policies', 'com.cloudflare.api.account.*']
+  const places = (value: unknown): [object, string][] =>
+    typeof value !== 'object' || value === null
+      ? []
+      : Object.keys(value).flatMap((key) => [[value, key], ...places((value as never)[key])] as [object, string][])
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 0, max: 7 }), fc.nat(), fc.nat(), fc.boolean(), async (at, where, what, add) => {
+      let sent = 0
+      const client = {
+        send: async (request: Parameters<typeof world.client.send>[0]) => {
+          const answer = await world.client.send(request)
+          if (sent++ !== at) return answer
+          const body = JSON.parse(answer.text) as object
+          const all = places(body)
+          const [object, key] = all[where % all.length] as [object, string]
+          const name = add ? keys[what % keys.length] : key
+          Object.defineProperty(object, name as string, {
+            value: values[what % values.length],
+            enumerable: true,
+            configurable: true,
+            writable: true,
+          })
+          return { ...answer, text: JSON.stringify(body) }
+        },
+      }
+      const one = world.healer({ client, state: memoryState(), ...CEILING })
+      const result = await one.heal().catch((error: unknown) => error)
+      if (result instanceof Error) expect(result).toBeInstanceOf(TokenwrightError)
+      else formatReport(result as HealReport)
+      const grants = world.cloudflare.grants(world.target.id).map((grant) => grant.replace(/^allow | com\..*$/g, ''))
+      expect(grants.filter((name) => !REQUIRED.includes(name as never))).toEqual([])
+      world.cloudflare.setPolicies(world.target.id, [
+        { groups: [REQUIRED[0]], resources: world.cloudflare.on(world.account) },
+      ])
+      world.cloudflare.requests.length = 0
+    }),
+    { numRuns: 200 },
+  )
+}, 60_000)
