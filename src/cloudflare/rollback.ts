@@ -68,7 +68,8 @@ export class Rollback {
     const named = targets.find(({ name }) => name === target)
     if (named !== undefined) {
       const { family, id: own } = await this.#options.checker.identify(named, run)
-      if (own === tokenId && family.kind === kind && family.accountId === accountId) return
+      // A user's token is in no account: the one that is configured says what its requirements mean, and may have changed.
+      if (own === tokenId && family.kind === kind && (kind === 'user' || family.accountId === accountId)) return
     }
     throw new SnapshotError(id, 'is of a token that this healer has no target for', 'use the healer that made it')
   }
