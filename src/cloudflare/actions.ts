@@ -1,7 +1,7 @@
 import type { Action } from '../automation/action.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
-import type { ChangeOutcome } from './change-result.ts'
 import type { HealReport } from './heal-report.ts'
+import { wasAttempted } from './history.ts'
 import type { CheckReport } from './report.ts'
 
 /** What the actions need of a healer. */
@@ -17,15 +17,6 @@ export interface ActionRegistry {
   /** Registers an action. */
   action(name: string, handler: Action): void
 }
-
-const SENT: ReadonlySet<string> = new Set<ChangeOutcome>([
-  'healed',
-  'incomplete',
-  'failed',
-  'unknown',
-  'rolled_back',
-  'rollback_failed',
-])
 
 /**
  * Registers the actions `cloudflare.check` and `cloudflare.heal`, so that rules can run them. They take no params, services or
@@ -53,7 +44,7 @@ export function registerCloudflareActions(rules: ActionRegistry, healer: ActionH
     run: async ({ actor, signal }) => {
       const report = await healer.heal({ actor, signal })
       const healed = report.changes.filter(({ outcome }) => outcome === 'healed').length
-      const attempted = report.changes.filter(({ outcome }) => SENT.has(outcome)).length
+      const attempted = report.changes.filter(({ outcome }) => wasAttempted(outcome)).length
       return { counts: { ...countsOf(report), healed, failed: attempted - healed } }
     },
   })

@@ -10,8 +10,8 @@ export type Aftermath =
   | { readonly state: 'as_before' }
   /** Only a part of what was to be added is there, and nothing else differs. */
   | { readonly state: 'incomplete'; readonly lacking: readonly Grant[] }
-  /** Something differs that the change wasn't to touch. */
-  | { readonly state: 'different'; readonly what: readonly string[] }
+  /** Something differs that the change wasn't to touch. `made` = something of the change itself is to be seen. */
+  | { readonly state: 'different'; readonly what: readonly string[]; readonly made: boolean }
 
 /**
  * Compares what a token is with what it was and what it was to become. Policies are compared by what they grant, each group on each
@@ -39,7 +39,10 @@ export function aftermathOf(
   }
   if (extra.length > 0) what.push('permissions were added')
   if (gone.some((effect) => !ofPlan.has(effect))) what.push('permissions were lost')
-  return { state: 'different', what }
+  const made =
+    [...want].some((effect) => !before.has(effect) && have.has(effect)) ||
+    [...before].some((effect) => !want.has(effect) && !have.has(effect))
+  return { state: 'different', what, made }
 }
 
 function differing(a: { readonly [field: string]: string }, b: { readonly [field: string]: string }): string[] {

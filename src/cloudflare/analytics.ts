@@ -18,7 +18,7 @@ export interface HealerAnalytics {
     /** What came of them isn't known. */
     readonly unknown: number
   }
-  /** The permission groups that were missing most often, at most 20: in how many rows, for all tokens together. */
+  /** The permission groups that were missing most often, at most 20: how often, each token of each row counted. */
   readonly mostMissing: readonly { readonly group: string; readonly times: number }[]
   /** Whether there are more rows than were read (10,000): the oldest aren't counted. */
   readonly truncated: boolean
@@ -26,9 +26,21 @@ export interface HealerAnalytics {
 
 const MOST = 20
 
+/** What of a row is summed up. */
+export interface AnalysedRow extends Pick<HistoryRow, 'overall_health' | 'auto_heal_attempted' | 'auto_heal_success'> {
+  readonly missingGroups: readonly string[]
+}
+
+/** What of a row is summed up, without the rest of it. */
+export function analysedOf(row: HistoryRow): AnalysedRow {
+  const { overall_health, auto_heal_attempted, auto_heal_success, targets } = row
+  const missingGroups = targets.flatMap((target) => target.missingGroups ?? [])
+  return { overall_health, auto_heal_attempted, auto_heal_success, missingGroups }
+}
+
 /** Sums rows up. */
 export function analyse(
-  rows: readonly HistoryRow[],
+  rows: readonly AnalysedRow[],
   since: number,
   until: number,
   truncated: boolean,
@@ -38,10 +50,8 @@ export function analyse(
   const tried = rows.filter(({ auto_heal_attempted }) => auto_heal_attempted)
   const count = (success: boolean | null): number => tried.filter((row) => row.auto_heal_success === success).length
   const times = new Map<string, number>()
-  for (const { targets } of rows) {
-    for (const { missingGroups } of targets) {
-      for (const group of missingGroups ?? []) times.set(group, (times.get(group) ?? 0) + 1)
-    }
+  for (const { missingGroups } of rows) {
+    for (const group of missingGroups) times.set(group, (times.get(group) ?? 0) + 1)
   }
   return {
     since,

@@ -1,5 +1,6 @@
 import { isJsonObject } from '../kernel/canonical-json.ts'
 import type { CloudflareAnswer } from './client.ts'
+import { foreignText } from './foreign-text.ts'
 
 /** A pair that Cloudflare answers with: never alone enough to tell what is wrong. */
 export interface ApiMessage {
@@ -21,7 +22,8 @@ const MAX_MESSAGES = 10
 const MAX_TEXT = 300
 
 /**
- * Reads an answer; `undefined` when it isn't the API's: HTML of a gateway, JSON that was cut off, another shape.
+ * Reads an answer; `undefined` when it isn't the API's: HTML of a gateway, JSON that was cut off, another shape, text that isn't
+ * well-formed.
  */
 export function readEnvelope({ status, text }: CloudflareAnswer): Envelope | undefined {
   let body: unknown
@@ -30,7 +32,7 @@ export function readEnvelope({ status, text }: CloudflareAnswer): Envelope | und
   } catch {
     return undefined
   }
-  if (!isJsonObject(body) || typeof body['success'] !== 'boolean') return undefined
+  if (!isJsonObject(body) || typeof body['success'] !== 'boolean' || holdsHalfPair(text)) return undefined
   const info = body['result_info']
   const total = isJsonObject(info) ? info['total_count'] : undefined
   return {
@@ -40,6 +42,15 @@ export function readEnvelope({ status, text }: CloudflareAnswer): Envelope | und
     result: body['result'],
     ...(typeof total === 'number' && { totalCount: total }),
   }
+}
+
+/** The escapes of a JSON text: a whole surrogate pair, else half of one (`half`), else any other. */
+const ESCAPES = /\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?<half>u[dD][89a-fA-F])|.)/gs
+
+/** Whether a JSON text holds half of a surrogate pair: text in UTF-8 can do so by escapes alone. */
+function holdsHalfPair(text: string): boolean {
+  for (const { groups } of text.matchAll(ESCAPES)) if (groups?.['half'] !== undefined) return true
+  return false
 }
 
 function readMessages(value: unknown): ApiMessage[] {
@@ -52,16 +63,7 @@ function listOf(value: unknown): { readonly [key: string]: unknown }[] {
 }
 
 function readMessage({ code, message }: { readonly [key: string]: unknown }): ApiMessage[] {
-  return typeof code === 'number' ? [{ code, message: shortLine(message) }] : []
-}
-
-/**
- * A foreign text on one line, without control characters, short, and without anything that is long enough to be a token: ids have 32
- * characters, tokens 40 and more, and a server may say back what it was sent.
- */
-function shortLine(text: unknown): string {
-  if (typeof text !== 'string') return ''
-  const head = text.slice(0, 4 * MAX_TEXT).replaceAll(/[\w-]{38,}/g, '[…]')
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not reach a log
-  return head.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').slice(0, MAX_TEXT)
+  return typeof code === 'number'
+    ? [{ code, message: typeof message === 'string' ? foreignText(message, MAX_TEXT) : '' }]
+    : []
 }

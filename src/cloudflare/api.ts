@@ -39,6 +39,8 @@ export interface ApiOptions {
 
 /** The longest wait that a read goes along with, ms. */
 const MAX_WAIT = 30_000
+/** How long Cloudflare blocks all calls once they are too many, ms: at most. */
+const BLOCK = 300_000
 
 /** The requests to Cloudflare that the healer makes: reads are repeated within bounds, writes never. */
 export class CloudflareApi {
@@ -98,22 +100,30 @@ export class CloudflareApi {
     )
   }
 
-  #read(what: string, request: Omit<CloudflareRequest, 'method'>, run: Run, family?: Family): Promise<Envelope> {
+  async #read(what: string, request: Omit<CloudflareRequest, 'method'>, run: Run, family?: Family): Promise<Envelope> {
     const { clock, retries } = this.#options
-    return retry(() => this.#once(what, { method: 'GET', ...request }, run, family), {
-      clock,
-      retries,
-      delay: (attempt, error) => (error as CloudflareApiError).retryAfterMs ?? this.#jitter(attempt),
-      shouldRetry: (error) => error instanceof CloudflareApiError && error.retryable,
-      ...(run.signal !== undefined && { signal: run.signal }),
-    })
+    try {
+      return await retry(() => this.#once(what, { method: 'GET', ...request }, run, family), {
+        clock,
+        retries,
+        delay: (attempt, error) => (error as CloudflareApiError).retryAfterMs ?? this.#jitter(attempt),
+        shouldRetry: (error) => error instanceof CloudflareApiError && error.retryable,
+        ...(run.signal !== undefined && { signal: run.signal }),
+      })
+    } catch (error) {
+      // However long it asked to wait: it takes none, and the rest of the run would only make it worse.
+      if (error instanceof CloudflareApiError && error.fault.kind === 'rate_limited')
+        run.budget.close(clock.now() + BLOCK)
+      throw error
+    }
   }
 
   async #once(what: string, request: CloudflareRequest, run: Run, family?: Family): Promise<Envelope> {
     const { budget, signal } = run
     signal?.throwIfAborted()
     if (!budget.take()) {
-      const wait = budget.closedUntil === undefined ? undefined : budget.closedUntil - this.#options.clock.now()
+      const until = budget.closedUntil
+      const wait = until === undefined ? undefined : Math.max(0, until - this.#options.clock.now())
       throw failed(what, { kind: wait === undefined ? 'budget' : 'rate_limited' }, false, wait)
     }
     const answer = await this.#send(what, request, signal)
@@ -146,8 +156,9 @@ export class CloudflareApi {
 
   async #send(what: string, request: CloudflareRequest, signal: AbortSignal | undefined): Promise<CloudflareAnswer> {
     const { client, clock, timeoutMs } = this.#options
+    let answer: CloudflareAnswer
     try {
-      return await withTimeLimit(clock, timeoutMs, (own) => client.send({ ...request, signal: own }), signal)
+      answer = await withTimeLimit(clock, timeoutMs, (own) => client.send({ ...request, signal: own }), signal)
     } catch (error) {
       signal?.throwIfAborted()
       if (error instanceof TimeLimitError) throw failed(what, { kind: 'timeout' }, true)
@@ -155,6 +166,11 @@ export class CloudflareApi {
       // Its message isn't told: it is the client's, and may name anything.
       throw failed(what, { kind: 'network' }, true)
     }
+    // A client fitted by hand may answer anything.
+    const { status, text, retryAfter } = (answer as Partial<CloudflareAnswer> | null | undefined) ?? {}
+    const readable = typeof status === 'number' && typeof text === 'string'
+    if (readable && (retryAfter === undefined || typeof retryAfter === 'string')) return answer
+    throw failed(what, { kind: 'unreadable' }, false)
   }
 
   /** A server may say back what it was sent. */

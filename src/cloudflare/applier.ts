@@ -7,15 +7,19 @@ import { type ApproveCallback, approvedBy, type PlanApproval } from './approval.
 import type { ChangeOutcome, ChangeResult } from './change-result.ts'
 import { CloudflareApiError, HealHeldError, PlanStaleError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
-import { describe, type Grant } from './grant.ts'
+import { isClosed } from './fault.ts'
+import { describe, describeHeld, type Grant } from './grant.ts'
+import { underLease } from './lease.ts'
 import { type GuardSettings, holdOf, NO_MARK, noteChange, noteGiven } from './mark.ts'
 import { ofState, updateMark } from './marks.ts'
 import { contentHash, type HealPlan } from './plan.ts'
 import { PROPAGATION_DELAYS, probeOf } from './propagation.ts'
+import { PUT_BACK_REQUESTS, putBack } from './put-back.ts'
 import { RequestBudget } from './request-budget.ts'
+import { type Sent, sendUpdate } from './sent-update.ts'
 import type { HealerState, Snapshot } from './state.ts'
 import type { Target } from './targets.ts'
-import { bodyOf, type Policy, policiesKey, readToken, type TokenFields, type TokenRecord } from './token-record.ts'
+import { bodyOf, policiesKey, readToken, type TokenFields, type TokenRecord } from './token-record.ts'
 
 /** What an {@link Applier} is made from. */
 export interface ApplierOptions {
@@ -40,20 +44,10 @@ export interface ChangeOrder {
   readonly run: Run
 }
 
-/** How long a lease holds, ms: longer than a change with all its looks takes. */
-const LEASE_MS = 10 * 60_000
+/** How many groups a message names. */
+const MAX_NAMES = 10
 /** How many requests may follow a change. */
 const FOLLOW_UPS = 7
-/** For putting a token back. */
-const ROLLBACK_REQUESTS = 4
-
-/** What the PUT came to, as far as its own answer tells. */
-interface Sent {
-  /** `done`: Cloudflare said yes. `refused`: it said no. `lost`: nobody knows. */
-  readonly state: 'done' | 'refused' | 'lost'
-  readonly modifiedOn?: string
-  readonly error?: { readonly code: string; readonly message: string }
-}
 
 /** Makes one change: approval, lease, fresh read, snapshot, one PUT, read back, and back again if something else differs. */
 export class Applier {
@@ -71,7 +65,7 @@ export class Applier {
    * @event healed, healFailed, rolledBack
    */
   async apply(order: ChangeOrder): Promise<ChangeResult> {
-    const { state, clock, events, approve, approvalTimeoutMs, nextId } = this.#options
+    const { clock, events, approve, approvalTimeoutMs, nextId } = this.#options
     const { plan, run, approval, byCeiling } = order
     const { tokenId, name } = plan.target
     const spent = run.budget.spent
@@ -87,21 +81,11 @@ export class Applier {
       signal: run.signal,
       onError: (error) => events.listenerFailed('approve', error),
     })
-    const holder = nextId()
-    const now = clock.now()
-    const taken = await ofState('taking a lease', () => state.lease(`token:${tokenId}`, holder, now + LEASE_MS, now))
-    if (!taken) throw new HealHeldError(name, 'busy')
-    try {
+    return underLease(this.#options, { id: tokenId, name, holder: nextId() }, async () => {
       // Another may have changed it between the first look and the lease.
       await this.#checkHold(plan)
-      return await this.#change(order, by, spent)
-    } finally {
-      try {
-        await state.release(`token:${tokenId}`, holder)
-      } catch (error) {
-        events.emit('stateFailed', { at: clock.now(), operation: 'releasing a lease', code: codeOf(error) })
-      }
-    }
+      return this.#change(order, by, spent)
+    })
   }
 
   async #checkHold({ target }: HealPlan): Promise<void> {
@@ -143,7 +127,7 @@ export class Applier {
     await updateMark(state, tokenId, (mark) => noteChange(mark, clock.now()))
     run.signal?.throwIfAborted()
 
-    const sent = await this.#send(family, tokenId, bodyOf(fields, plan.after), run)
+    const sent = await sendUpdate(api, family, tokenId, bodyOf(fields, plan.after), run)
     const told = { by, id, spent, sent }
     if (sent.state === 'refused') return this.#failed(order, told, 'failed')
     const follow: Run = { budget: new RequestBudget(FOLLOW_UPS, run.budget), signal: run.signal }
@@ -160,25 +144,7 @@ export class Applier {
         more.id = await this.#keepPartly(snapshot, seen.record)
         return this.#failed(order, more, 'incomplete', seen.aftermath.lacking)
       case 'different':
-        return this.#different(order, more, seen.aftermath.what, fields, seen.record)
-    }
-  }
-
-  async #send(family: Family, id: string, body: TokenFields, run: Run): Promise<Sent> {
-    try {
-      const { result: answer } = await this.#options.api.update(family, id, body, run)
-      const record = readToken(answer)
-      const modifiedOn = typeof record === 'string' ? undefined : record.modifiedOn
-      return { state: 'done', ...(modifiedOn !== undefined && { modifiedOn }) }
-    } catch (error) {
-      if (!(error instanceof CloudflareApiError)) {
-        // The run was aborted while it was under way.
-        return { state: 'lost', error: { code: codeOf(error), message: 'it was aborted while it was sent' } }
-      }
-      const { kind, status = 0 } = error.fault
-      const answered = kind !== 'network' && kind !== 'timeout' && kind !== 'server' && kind !== 'unreadable'
-      const no = answered && !(status >= 200 && status < 300)
-      return { state: no ? 'refused' : 'lost', error: { code: error.code, message: error.message } }
+        return this.#different(order, more, seen.aftermath, fields, seen.record)
     }
   }
 
@@ -201,7 +167,7 @@ export class Applier {
         if (typeof record === 'string') continue
         last = { record, aftermath: aftermathOf(was.fields, plan.after, plan.added, record) }
       } catch (error) {
-        if (!(error instanceof CloudflareApiError) || error.fault.kind === 'budget') return last
+        if (!(error instanceof CloudflareApiError) || isClosed(error.fault)) return last
         continue
       }
       if (last.aftermath.state !== 'as_before') return last
@@ -212,15 +178,16 @@ export class Applier {
   async #done(order: ChangeOrder, told: Told, record: TokenRecord): Promise<ChangeResult> {
     const { events, clock } = this.#options
     const { plan, target } = order
-    const propagated = await this.#awaitPropagation(plan, target, told.follow as Run)
+    // First: it may be a minute's wait, and whoever ends in it must not forget what was given.
     await this.#remember(record.id, plan.added)
+    const propagated = await this.#awaitPropagation(plan, target, told.follow as Run)
     const outcome = plan.type === 'heal' ? 'healed' : 'narrowed'
     events.emit('healed', {
       at: clock.now(),
       target: plan.target,
       planHash: plan.planHash,
       added: plan.added.map(describe),
-      removed: plan.removed.map((grant) => describe({ name: grant.name ?? grant.group, resource: grant.resource })),
+      removed: plan.removed.map(describeHeld),
       approvedBy: told.by,
       snapshot: told.id,
       propagated,
@@ -251,46 +218,29 @@ export class Applier {
   async #different(
     order: ChangeOrder,
     told: Told,
-    what: readonly string[],
+    { what, made }: Extract<Aftermath, { readonly state: 'different' }>,
     fields: TokenFields,
     record: TokenRecord,
   ): Promise<ChangeResult> {
+    const { api, events, clock } = this.#options
     const { sent } = told
-    const error = {
-      code: 'ERR_UNINTENDED_CHANGE',
-      message: `what wasn't to be touched is otherwise now: ${what.join(', ')}`,
-    }
+    const code = 'ERR_UNINTENDED_CHANGE'
+    const message = `what wasn't to be touched is otherwise now: ${what.join(', ')}`
+    // Of a change that never came, nothing is to be seen: what differs is another's then, and must stand.
     const elsewhere =
-      sent.modifiedOn !== undefined && record.modifiedOn !== undefined && sent.modifiedOn !== record.modifiedOn
-    if (elsewhere) return this.#failed(order, { ...told, sent: { ...sent, error } }, 'changed_elsewhere')
+      sent.state === 'lost'
+        ? !made
+        : sent.modifiedOn !== undefined && record.modifiedOn !== undefined && sent.modifiedOn !== record.modifiedOn
+    const failed = (outcome: ChangeOutcome, text: string): ChangeResult =>
+      this.#failed(order, { ...told, sent: { ...sent, error: { code, message: text } } }, outcome)
+    if (elsewhere) return failed('changed_elsewhere', message)
     const { kind, accountId, tokenId, name } = order.plan.target
-    const back: Run = { budget: new RequestBudget(ROLLBACK_REQUESTS, order.run.budget), signal: order.run.signal }
-    const restored = await this.restore({ kind, accountId }, tokenId, fields, fields.policies, back)
-    if (restored) {
-      const { events, clock } = this.#options
-      events.emit('rolledBack', { at: clock.now(), target: name, snapshot: told.id, automatic: true })
-    }
-    const more = { ...told, sent: { ...sent, error } }
-    return this.#failed(order, more, restored ? 'rolled_back' : 'rollback_failed', order.plan.added)
-  }
-
-  /** Writes fields with these policies, and reads them back. Answers whether the token is so now. */
-  async restore(
-    family: Family,
-    id: string,
-    fields: TokenFields,
-    policies: readonly Policy[],
-    run: Run,
-  ): Promise<boolean> {
-    const sent = await this.#send(family, id, bodyOf(fields, policies), run)
-    if (sent.state === 'refused') return false
-    try {
-      const record = readToken((await this.#options.api.token(family, id, run)).result)
-      return typeof record !== 'string' && aftermathOf(fields, policies, [], record).state === 'as_planned'
-    } catch {
-      // Nobody can tell; whoever asked has the snapshot.
-      return false
-    }
+    const run: Run = { budget: new RequestBudget(PUT_BACK_REQUESTS, order.run.budget), signal: order.run.signal }
+    const family: Family = { kind, accountId }
+    const back = await putBack({ api, clock }, { family, id: tokenId, fields, policies: fields.policies, run })
+    if (!back.restored) return failed('rollback_failed', `${message}; putting it back failed: ${back.error?.message}`)
+    events.emit('rolledBack', { at: clock.now(), target: name, snapshot: told.id, automatic: true })
+    return failed('rolled_back', message)
   }
 
   /** Remembers what was given, so that its removal is noticed. The grant stands, whether or not that succeeds. */
@@ -320,10 +270,16 @@ export class Applier {
     const { events, clock } = this.#options
     const { plan } = order
     const notGranted = lacking ?? plan.added
-    const names = notGranted.map(({ name }) => name).join(', ')
+    const [did, of] =
+      plan.type === 'narrow'
+        ? ['take away', plan.removed.map(({ name, group }) => name ?? group)]
+        : ['grant', notGranted.map(({ name }) => name)]
+    const names = [...of.slice(0, MAX_NAMES), ...(of.length > MAX_NAMES ? [`${of.length - MAX_NAMES} more`] : [])].join(
+      ', ',
+    )
     const error =
       outcome === 'incomplete'
-        ? { code: 'ERR_INCOMPLETE', message: `Cloudflare said yes and didn't grant: ${names}` }
+        ? { code: 'ERR_INCOMPLETE', message: `Cloudflare said yes and didn't ${did}: ${names}` }
         : { ...(told.sent.error ?? { code: 'ERR_UNKNOWN_OUTCOME', message: 'the token could not be read back' }) }
     if (outcome === 'failed') error.message = `${error.message} (asked for: ${names})`
     events.emit('healFailed', {

@@ -93,7 +93,7 @@ async function ask(
   approve: ApproveCallback,
 ): Promise<boolean | PlanApproval> {
   try {
-    return await withTimeLimit(clock, timeoutMs, (own) => approve(plan, { signal: own }), signal)
+    return await withTimeLimit(clock, timeoutMs, (own) => approve(structuredClone(plan), { signal: own }), signal)
   } catch (error) {
     signal?.throwIfAborted()
     onError(error)

@@ -22,6 +22,7 @@ export async function readBounded(response: Response, signal: AbortSignal | unde
   let bytes = 0
   const stop = (): void => void reader.cancel(signal?.reason).catch(() => {})
   signal?.addEventListener('abort', stop, { once: true })
+  if (signal?.aborted === true) stop()
   try {
     for (;;) {
       const { done, value } = (await reader.read()) as { done: boolean; value?: Uint8Array }

@@ -1,7 +1,7 @@
-import { type Clock, MAX_TIMER_MS } from '../kernel/clock.ts'
-import { withTimeLimit } from '../kernel/time-limit.ts'
+import type { Clock } from '../kernel/clock.ts'
 import type { CloudflareApi, Family, Run } from './api.ts'
 import { PermissionCatalogue } from './catalogue.ts'
+import { sharedWait } from './shared-wait.ts'
 
 interface Entry {
   readonly catalogue: Promise<PermissionCatalogue>
@@ -32,13 +32,14 @@ export class CatalogueCache {
   /**
    * The catalogue of a family.
    *
-   * @throws CloudflareApiError, CatalogueIncompleteError
+   * @throws CloudflareApiError, CatalogueIncompleteError; the signal's reason
    */
-  get(family: Family, run: Run): Promise<PermissionCatalogue> {
+  async get(family: Family, run: Run): Promise<PermissionCatalogue> {
+    run.signal?.throwIfAborted()
     const now = this.#clock.now()
     let entry = this.#entries.get(family.kind)
     if (entry === undefined || now >= entry.until) {
-      // Others may wait for it too: one who gives up must not end it.
+      // Without the run's signal: others may wait for it too.
       const catalogue = this.#api
         .permissionGroups(family, { budget: run.budget, signal: undefined })
         .then(({ result, totalCount }) => new PermissionCatalogue(result, totalCount))
@@ -49,7 +50,6 @@ export class CatalogueCache {
         if (this.#entries.get(family.kind)?.catalogue === catalogue) this.#entries.delete(family.kind)
       })
     }
-    const { catalogue } = entry
-    return run.signal === undefined ? catalogue : withTimeLimit(this.#clock, MAX_TIMER_MS, () => catalogue, run.signal)
+    return sharedWait(this.#clock, entry.catalogue, run.signal)
   }
 }

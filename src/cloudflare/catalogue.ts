@@ -2,6 +2,7 @@ import { nearest } from '../access/nearest.ts'
 import { isJsonObject } from '../kernel/canonical-json.ts'
 import { abbreviated } from '../kernel/errors.ts'
 import { CatalogueIncompleteError, UnknownPermissionGroupError } from './errors.ts'
+import { foreignText } from './foreign-text.ts'
 import { editAlias, SCOPES, spellingOf } from './known-groups.ts'
 import { isId } from './token-record.ts'
 
@@ -40,11 +41,12 @@ export class PermissionCatalogue {
     if (total !== undefined && list.length < total) throw new CatalogueIncompleteError(list.length, total)
     for (const row of list) {
       if (!isJsonObject(row)) continue
-      const { id, name, scopes } = row
-      if (typeof id !== 'string' || !isId(id) || typeof name !== 'string' || name === '') continue
+      const { id, name: given, scopes } = row
+      if (typeof id !== 'string' || !isId(id) || typeof given !== 'string' || given === '') continue
+      const name = foreignText(given, 120)
       // Newer scopes than those known here come and go; they are kept as they are.
       const known = Array.isArray(scopes) ? scopes.filter((scope) => typeof scope === 'string') : []
-      const group = { id, name: name.slice(0, 120), scopes: known }
+      const group = { id, name, scopes: known }
       this.#byId.set(id, group)
       this.#byName.set(name, [...(this.#byName.get(name) ?? []), group])
     }

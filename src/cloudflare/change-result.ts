@@ -6,11 +6,11 @@ import type { Grant } from './grant.ts'
  * - `healed`, `narrowed`: read back as planned
  * - `nothing_to_do`: the plan changes nothing
  * - `incomplete`: only a part of the grants is there, though Cloudflare said yes
- * - `failed`: refused; the token is as it was
+ * - `failed`: refused, or it never came; the token is as it was
  * - `unknown`: no answer, and the token can't be read either
  * - `rolled_back`: something differed that wasn't to be touched, so it was put back
  * - `rollback_failed`: that didn't succeed; the snapshot has what it was
- * - `changed_elsewhere`: somebody else changed it right after
+ * - `changed_elsewhere`: somebody else changed it right after, or meanwhile, and the change itself never came
  */
 export type ChangeOutcome =
   | 'healed'

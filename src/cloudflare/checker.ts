@@ -9,11 +9,13 @@ import {
   CatalogueIncompleteError,
   CloudflareApiError,
   SensitivePermissionError,
+  TargetUnreadableError,
   UnknownPermissionGroupError,
 } from './errors.ts'
 import { type Expiry, expiryOf } from './expiry.ts'
 import type { Fault } from './fault.ts'
-import { checkCeiling, type Grant, type Owner, resolve } from './grant.ts'
+import { foreignText } from './foreign-text.ts'
+import { accountBound, checkCeiling, type Grant, type Owner, resolve } from './grant.ts'
 import type { TargetReason, TargetReport } from './report.ts'
 import type { RequirementList } from './requirement.ts'
 import { userIdIn } from './resources.ts'
@@ -69,6 +71,8 @@ interface Verified {
   readonly valid?: boolean | null
   readonly reason?: TargetReason
   readonly fault?: Fault
+  /** What was thrown where it couldn't be verified. */
+  readonly error?: CloudflareApiError
 }
 
 const MAX_EXCESS = 200
@@ -147,23 +151,30 @@ export class Checker {
     const told = [...warnings, ...list.notes]
     if (this.#options.ceiling === undefined) return { required, ceiling: required, warnings: told }
     const ceiling = resolve(this.#options.ceiling[family.kind]?.list ?? [], catalogue, owner).grants
-    checkCeiling(required, ceiling, family.accountId)
+    checkCeiling(required, ceiling, owner)
     return { required, ceiling, warnings: told }
   }
 
   /**
    * Whose token a target is, and its id: as configured, as known from before, or asked of the token itself.
    *
-   * @returns `undefined` when that can't be found out
+   * @throws TargetUnreadableError when its verification doesn't tell; CloudflareApiError when nobody could be asked
    */
-  async identify(target: Target, run: Run): Promise<{ readonly family: Family; readonly id: string } | undefined> {
+  async identify(target: Target, run: Run): Promise<{ readonly family: Family; readonly id: string }> {
     const known = this.#known.get(target.name)
-    const kind = target.kind ?? known?.kind
-    const id = target.tokenId ?? known?.id
-    if (kind !== undefined && id !== undefined) return { family: { kind, accountId: target.accountId }, id }
-    const verified = await this.#verify(target, run)
-    if (verified.kind === undefined || verified.id === undefined) return undefined
-    return { family: { kind: verified.kind, accountId: target.accountId }, id: target.tokenId ?? verified.id }
+    let kind = target.kind ?? known?.kind
+    let id = target.tokenId ?? known?.id
+    if (kind === undefined || id === undefined) {
+      const verified = await this.#verify(target, run)
+      kind ??= verified.kind
+      id ??= verified.id
+      if (kind === undefined || id === undefined) {
+        // What says nothing of the token is no word against it.
+        if (verified.error !== undefined && verified.valid !== false) throw verified.error
+        throw new TargetUnreadableError(target.name, verified.reason ?? 'not_found', 'give its kind and tokenId')
+      }
+    }
+    return { family: { kind, accountId: target.accountId }, id }
   }
 
   /** Asks the token itself, at its family's endpoint; without its text, nothing is asked. */
@@ -188,12 +199,14 @@ export class Checker {
         const { fault } = error
         // Only a credential that isn't known here may be known at the other family's endpoint.
         if (fault.kind === 'invalid_token' && at < families.length - 1) continue
-        const first = families.length > 1 && fault.kind === 'invalid_token' ? undefined : family.kind
+        // Of several families, only a condition that refuses the address shows that the token is of this one.
+        const told = families.length === 1 || fault.kind === 'ip_restricted'
         return {
-          kind: kind ?? first,
+          kind: told ? family.kind : undefined,
           id: known?.id,
           verified: failedVerification(fault),
           fault,
+          error,
           ...verificationFailed(fault),
         }
       }
@@ -223,7 +236,7 @@ export class Checker {
     const { fields } = record
     const userId = userIdIn(record.policies.flatMap(({ resources }) => resources.slice(0, 100)))
     const { required, ceiling, warnings } = this.grants(target, family, catalogue, userId)
-    const account = family.kind === 'account' ? family.accountId : undefined
+    const account = accountBound(family)
     const comparison = compare({
       policies: record.policies,
       required,
@@ -346,6 +359,7 @@ export class Checker {
       ...(verified.fault !== undefined && { fault: verified.fault }),
       changed: [],
       ...told,
+      ...(told.status !== undefined && { status: foreignText(told.status, 64) }),
     }
     return judged(facts, this.#options.strict, this.#options.clock.now())
   }

@@ -63,12 +63,18 @@ export function checkToken(field: string, token: unknown): Secret {
   return token instanceof Secret ? token : new Secret(text)
 }
 
+/** @throws InvalidInputError for an optional callback that is no function */
+export function checkFunction(field: string, value: unknown): void {
+  if (value === undefined || typeof value === 'function') return
+  throw new InvalidInputError(field, 'is not a function', 'give a function, or leave it out')
+}
+
 /**
- * A base URL that may carry a credential.
+ * A URL that may carry what is confidential.
  *
- * @throws InvalidInputError when it isn't https, save to this machine
+ * @throws InvalidInputError when it isn't https, save to this machine, or names a user
  */
-export function checkBaseUrl(field: string, input: unknown): string {
+export function checkUrl(field: string, input: unknown, help: string): URL {
   let url: URL | undefined
   try {
     url = new URL(String(input))
@@ -76,12 +82,23 @@ export function checkBaseUrl(field: string, input: unknown): string {
     url = undefined
   }
   const local = url !== undefined && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
-  const plain = url?.username === '' && url.password === '' && url.search === '' && url.hash === ''
-  if (url === undefined || !plain || !(url.protocol === 'https:' || (url.protocol === 'http:' && local))) {
-    throw new InvalidInputError(field, 'is not an https URL', `leave it out for ${API}`)
+  const safe = url?.protocol === 'https:' || (url?.protocol === 'http:' && local)
+  if (url === undefined || !safe || url.username !== '' || url.password !== '') {
+    throw new InvalidInputError(field, 'is not an https URL', help)
   }
-  const text = url.href
-  return text.endsWith('/') ? text.slice(0, -1) : text
+  return url
+}
+
+/**
+ * A base URL that may carry a credential.
+ *
+ * @throws InvalidInputError when it isn't https, save to this machine, or is no base
+ */
+export function checkBaseUrl(field: string, input: unknown): string {
+  const help = `leave it out for ${API}`
+  const { href, search, hash } = checkUrl(field, input, help)
+  if (search !== '' || hash !== '') throw new InvalidInputError(field, 'has a query or a fragment', help)
+  return href.endsWith('/') ? href.slice(0, -1) : href
 }
 
 /**
@@ -99,6 +116,7 @@ export function createCloudflareClient(options: CloudflareClientOptions): Cloudf
   checkFields('options', options, ['token', 'baseURL', 'fetch'])
   const own = checkToken('token', options.token)
   const base = checkBaseUrl('baseURL', options.baseURL ?? API)
+  checkFunction('fetch', options.fetch)
   const { fetch = (url, init) => globalThis.fetch(url, init) } = options
   return {
     async send({ method, path, query, body, token = own, signal }) {

@@ -1,4 +1,5 @@
 import { InvalidInputError } from '../kernel/errors.ts'
+import { checkFields } from '../kernel/fields.ts'
 import type { HistoryRow } from './history.ts'
 import type { TargetMark } from './mark.ts'
 import type { HealerState, HistoryPosition, Snapshot } from './state.ts'
@@ -40,6 +41,7 @@ export interface D1StateOptions {
  * ```
  */
 export function d1State(options: D1StateOptions): HealerState {
+  checkFields('options', options, ['database', 'prefix'])
   const { database, prefix = 'cloudflare_healer_' } = options
   if (typeof database?.prepare !== 'function') {
     throw new InvalidInputError('database', 'is no D1 database', 'give the binding, such as env.DB')

@@ -16,7 +16,7 @@ export interface CheckedEvent {
   readonly requests: number
 }
 
-/** A token isn't as it should be, and was at the last check. */
+/** A token isn't as it should be, and wasn't so at the last check, or there was none. */
 export interface DegradedEvent {
   readonly at: number
   /** The target's name. */

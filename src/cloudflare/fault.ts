@@ -51,6 +51,11 @@ export function isPassing({ kind, status }: Fault): boolean {
   return kind === 'unreadable' && status !== undefined
 }
 
+/** Whether nothing was asked, nor will be in this run: its requests are used up, or Cloudflare takes none for the time being. */
+export function isClosed({ kind, status }: Fault): boolean {
+  return kind === 'budget' || (kind === 'rate_limited' && status === undefined)
+}
+
 /**
  * What an answer says is wrong; `undefined` when it succeeded. By status, code and message together: one code (9109) has four
  * meanings, and 10000 also stands in answers that are good.

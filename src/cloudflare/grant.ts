@@ -46,6 +46,15 @@ export function describe({ name, resource }: Pick<Grant, 'name' | 'resource'>): 
   return `${name} on ${resource}`
 }
 
+/** Something that a token holds in a few words: by its id where its name isn't known. */
+export function describeHeld({
+  name,
+  group,
+  resource,
+}: Pick<Grant, 'group' | 'resource'> & Partial<Pick<Grant, 'name'>>): string {
+  return describe({ name: name ?? group, resource })
+}
+
 /** One text for a grant: equal only for the same group on the same resource. */
 export function grantKey({ group, resource }: Pick<Grant, 'group' | 'resource'>): string {
   return `${group}@${resource}`
@@ -112,19 +121,21 @@ function resourceOf({ given, resource }: Requirement, scope: string, { kind, acc
   return sort === 'account' ? accountResource(id) : sort === 'zone' ? zoneResource(id) : bucketResource(id)
 }
 
+/** The account that holds all that a token reaches: of an account's token its own. A user's may reach others, whatever is configured. */
+export function accountBound({ kind, accountId }: Owner): string | undefined {
+  return kind === 'account' ? accountId : undefined
+}
+
 /**
  * Those grants that the ceiling doesn't allow.
  *
  * @param grants - what is to be granted
  * @param ceiling - what may be
- * @param account - the account whose token it is
+ * @param owner - whose token it is
  */
-export function outsideCeiling(
-  grants: readonly Grant[],
-  ceiling: readonly Grant[],
-  account: string | undefined,
-): Grant[] {
+export function outsideCeiling(grants: readonly Grant[], ceiling: readonly Grant[], owner: Owner): Grant[] {
   const allowed = new Set(ceiling.map(grantKey))
+  const account = accountBound(owner)
   return grants.filter(
     ({ group, resource }) =>
       !coverers(resource, account).some((wider) => allowed.has(grantKey({ group, resource: wider }))),
@@ -132,7 +143,7 @@ export function outsideCeiling(
 }
 
 /** @throws OutsideCeilingError naming what isn't within */
-export function checkCeiling(grants: readonly Grant[], ceiling: readonly Grant[], account: string | undefined): void {
-  const outside = outsideCeiling(grants, ceiling, account)
+export function checkCeiling(grants: readonly Grant[], ceiling: readonly Grant[], owner: Owner): void {
+  const outside = outsideCeiling(grants, ceiling, owner)
   if (outside.length > 0) throw new OutsideCeilingError(outside.map(describe))
 }

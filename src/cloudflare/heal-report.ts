@@ -1,5 +1,5 @@
 import type { ChangeOutcome, ChangeResult } from './change-result.ts'
-import type { Finding } from './checker.ts'
+import { type Finding, judged } from './checker.ts'
 import {
   CatalogueIncompleteError,
   CloudflareApiError,
@@ -76,8 +76,15 @@ export function nothingDone(target: string, outcome: TargetOutcome): TargetHeal 
   return { target, outcome, added: [], notGranted: [], removed: 0, propagated: null }
 }
 
-/** What a target lacks after what was done. */
-export function afterHeal(report: TargetReport, { outcome, notGranted }: TargetHeal): TargetReport['missing'] {
+/** A target's report as it is after what was done. */
+export function reportAfter(report: TargetReport, change: TargetHeal, strict: boolean, now: number): TargetReport {
+  const missing = missingAfter(report, change)
+  if (missing === report.missing) return report
+  const { health: _, recommendations: __, ...facts } = report
+  return judged({ ...facts, missing }, strict, now)
+}
+
+function missingAfter(report: TargetReport, { outcome, notGranted }: TargetHeal): TargetReport['missing'] {
   if (report.missing === null) return null
   const blocked = report.missing.filter((grant) => report.blocked?.includes(grant) === true)
   if (outcome === 'healed') return blocked

@@ -12,10 +12,18 @@ import { Applier } from './applier.ts'
 import type { PlanApproval } from './approval.ts'
 import { CatalogueCache } from './catalogue-cache.ts'
 import type { ChangeResult } from './change-result.ts'
-import { Checker, type Finding, judged } from './checker.ts'
-import { HealHeldError, LockOutError, PlanInvalidError, TargetUnreadableError } from './errors.ts'
+import { Checker, type Finding } from './checker.ts'
+import { HealHeldError, LockOutError, PlanInvalidError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
-import { afterHeal, type HealReport, nothingDone, outcomeOfError, type TargetHeal, withoutPlan } from './heal-report.ts'
+import { describeHeld } from './grant.ts'
+import {
+  type HealReport,
+  nothingDone,
+  outcomeOfError,
+  reportAfter,
+  type TargetHeal,
+  withoutPlan,
+} from './heal-report.ts'
 import type { HistoryRow } from './history.ts'
 import { inParallel } from './in-parallel.ts'
 import { closeCircuit } from './mark.ts'
@@ -23,12 +31,12 @@ import { ofState, updateMark } from './marks.ts'
 import { Observer } from './observer.ts'
 import { type CloudflareTokenHealerOptions, type HealerSettings, readOptions } from './options.ts'
 import type { HealPlan } from './plan.ts'
-import { checkLockOut, checkPlan, Planner } from './planner.ts'
+import { checkLockOut, checkPlan, ownPlan, Planner } from './planner.ts'
 import { type HealerStatus, type HistoryQuery, Recorder } from './recorder.ts'
-import { type CheckReport, type TargetReport, worst } from './report.ts'
-import { Rollback, type RollbackResult } from './rollback.ts'
+import { type CheckReport, missingTogether, summedUp, type TargetReport } from './report.ts'
+import { changeOfRollback, Rollback, type RollbackResult } from './rollback.ts'
 import { checkRollOptions, Roller, type RollOptions, type RollResult } from './roller.ts'
-import { changeOf, Refused, type RunOptions, Runs } from './runs.ts'
+import { BrokenOff, changeOf, changesOf, checkRun, type RunOptions, Runs } from './runs.ts'
 import { SelfIdentity } from './self-identity.ts'
 import type { Target } from './targets.ts'
 
@@ -94,11 +102,15 @@ export class CloudflareTokenHealer {
     this.#catalogues = new CatalogueCache(api, clock, settings.catalogueTtlMs)
     this.#checker = new Checker({ ...settings, api, catalogues: this.#catalogues })
     this.#observer = new Observer({ clock, state, events, guard, strict })
-    this.#self = new SelfIdentity(api)
+    this.#self = new SelfIdentity(api, clock)
     this.#planner = new Planner({ api, clock, self: this.#self, events })
     this.#applier = new Applier({ ...settings, api, events, nextId })
     this.#roller = new Roller({ api, clock, state, events })
-    this.#rollback = new Rollback({ ...settings, api, events, nextId, applier: this.#applier })
+    const { allowSelfEscalation } = settings
+    this.#rollback = new Rollback({
+      ...{ api, clock, state, events, nextId, allowSelfEscalation },
+      ...{ checker: this.#checker, self: this.#self, catalogues: this.#catalogues },
+    })
     this.#recorder = new Recorder({ state, clock, events, retentionMs, nextId })
     const announcer = new Announcer(events, settings.events, settings.notify, clock)
     this.#runs = new Runs({ recorder: this.#recorder, announcer, clock, maxRequests: settings.maxRequests })
@@ -108,7 +120,7 @@ export class CloudflareTokenHealer {
    * Looks at every target, and writes a row of the history. What Cloudflare refuses, or doesn't answer, is in the report: a failed
    * read is never "valid" and never "all is missing".
    *
-   * @throws UnknownPermissionGroupError, CatalogueIncompleteError: the requirements can't be resolved
+   * @throws UnknownPermissionGroupError, OutsideCeilingError, SensitivePermissionError: the catalogue has the requirements otherwise
    * @throws the signal's reason
    * @event checked, degraded, recovered, expiringSoon, circuitOpened
    */
@@ -165,18 +177,17 @@ export class CloudflareTokenHealer {
    * @event healed, healFailed, rolledBack
    */
   async apply(plan: HealPlan, options: ApplyOptions = {}): Promise<ChangeResult> {
-    const action = plan?.type === 'narrow' ? 'narrow' : 'apply'
+    const own = ownPlan(plan)
+    const action = own?.type === 'narrow' ? 'narrow' : 'apply'
     return this.#runs.recorded(action, options, async (run) => {
-      const target = this.#targetOf(plan)
+      const target = this.#targetOf(own)
       try {
-        const answer = await this.#apply(plan, target, options.approval, run)
-        return { answer, reports: [], changes: [changeOf(answer)] }
+        const answer = await this.#apply(own, target, options.approval, run)
+        const removed = answer.removed > 0 && { removed: own.removed.map(describeHeld) }
+        return { answer, reports: [], changes: [{ ...changeOf(answer), ...removed }] }
       } catch (error) {
-        throw new Refused(error, {
-          name: target.name,
-          outcome: outcomeOfError(error) ?? 'refused',
-          planHash: plan.planHash,
-        })
+        const outcome = outcomeOfError(error) ?? 'refused'
+        throw new BrokenOff(error, [{ name: target.name, outcome, planHash: own.planHash }])
       }
     })
   }
@@ -193,23 +204,20 @@ export class CloudflareTokenHealer {
       const { findings, reports } = await this.#look(run)
       const changes: TargetHeal[] = []
       const after: TargetReport[] = []
-      for (const [index, finding] of findings.entries()) {
-        const report = reports[index] as TargetReport
-        const change = await this.#heal({ ...finding, report }, run)
-        changes.push(change)
-        const { health: _, recommendations: __, ...facts } = report
-        const missing = afterHeal(report, change)
-        const same = missing === report.missing
-        after.push(same ? report : judged({ ...facts, missing }, this.#settings.strict, this.#settings.clock.now()))
+      try {
+        for (const [index, finding] of findings.entries()) {
+          const report = reports[index] as TargetReport
+          const change = await this.#heal({ ...finding, report }, run)
+          changes.push(change)
+          after.push(reportAfter(report, change, this.#settings.strict, this.#settings.clock.now()))
+        }
+        run.signal?.throwIfAborted()
+      } catch (error) {
+        // What was done before it stands, and only the row tells what takes it back.
+        throw new BrokenOff(error, changesOf(changes))
       }
-      run.signal?.throwIfAborted()
       const answer = { ...this.#sum(after, at, from, run), changes }
-      return {
-        answer,
-        reports: after,
-        before: reports,
-        changes: changes.filter(({ outcome }) => outcome !== 'nothing_missing').map(changeOf),
-      }
+      return { answer, reports: after, before: reports, changes: changesOf(changes) }
     })
   }
 
@@ -218,16 +226,14 @@ export class CloudflareTokenHealer {
    * `resetCircuit`: whoever takes a change back doesn't want it again.
    *
    * @param snapshot - its id, as `apply` and the history tell it
-   * @throws SnapshotError when there is none, or the token has changed since
+   * @throws SnapshotError when there is none, it is of no token of this healer's, or the token has changed since
    * @throws HealHeldError, LockOutError, HealerStateError, CloudflareApiError: nothing was sent
    * @event rolledBack
    */
   async rollback(snapshot: string, options: RunOptions = {}): Promise<RollbackResult> {
     return this.#runs.recorded('rollback', options, async (run) => {
-      const answer = await this.#rollback.to(snapshot, this.#targets, this.#self, this.#catalogues, run)
-      const { target, restored, undo } = answer
-      const change = { name: target, outcome: restored ? 'restored' : 'rollback_failed', snapshot: undo }
-      return { answer, reports: [], changes: [change] }
+      const answer = await this.#rollback.to(snapshot, this.#targets, run)
+      return { answer, reports: [], changes: [changeOfRollback(answer)] }
     })
   }
 
@@ -236,15 +242,15 @@ export class CloudflareTokenHealer {
    *
    * @param target - its name; may be left out where there is only one
    * @param options - the hook that hands it to its consumers
-   * @throws RollUnknownError when the answer was lost; LockOutError for the healer's own credential; CloudflareApiError
+   * @throws RollUnknownError when the answer was lost; LockOutError for the healer's own credential; HealHeldError when another is at
+   * the token; TargetUnreadableError when its id can't be found out; CloudflareApiError, HealerStateError: nothing was rolled
    */
   async roll(target?: string, options: RollOptions = {}): Promise<RollResult> {
+    checkRun(options, 'roll')
     checkRollOptions(options)
     const wanted = this.#target(target)
     return this.#runs.recorded('roll', options, async (run) => {
-      const found = await this.#checker.identify(wanted, run)
-      if (found === undefined) throw new TargetUnreadableError(wanted.name, 'not_found', 'give its kind and tokenId')
-      const { family, id } = found
+      const { family, id } = await this.#checker.identify(wanted, run)
       if ((await this.#self.id(family, run)) === id) throw new LockOutError("its own credential's value would be dead")
       const order = { name: wanted.name, family, tokenId: id, rollId: this.#nextId(), options, run }
       const answer = await this.#roller.roll(order)
@@ -281,13 +287,12 @@ export class CloudflareTokenHealer {
    * Lets a token be healed again whose grants were taken away repeatedly, or that was rolled back.
    *
    * @param target - its name; may be left out where there is only one
-   * @throws TargetUnreadableError when its id isn't known; HealerStateError
+   * @throws TargetUnreadableError when its id can't be found out, CloudflareApiError when nobody could be asked; HealerStateError
    */
   async resetCircuit(target?: string): Promise<void> {
     const wanted = this.#target(target)
-    const found = await this.#checker.identify(wanted, this.#runs.begin({}))
-    if (found === undefined) throw new TargetUnreadableError(wanted.name, 'not_found', 'give its kind and tokenId')
-    await updateMark(this.#settings.state, found.id, closeCircuit)
+    const { id } = await this.#checker.identify(wanted, this.#runs.begin({}))
+    await updateMark(this.#settings.state, id, closeCircuit)
   }
 
   /**
@@ -295,7 +300,7 @@ export class CloudflareTokenHealer {
    *
    * @internal for createScheduledHandler
    */
-  async claimSlot(slot: number): Promise<boolean> {
+  async claimSlot(slot: string): Promise<boolean> {
     const { state, clock } = this.#settings
     const now = clock.now()
     return ofState('claiming a slot', () => state.lease(`slot:${slot}`, this.#nextId(), now + 86_400_000, now))
@@ -335,8 +340,8 @@ export class CloudflareTokenHealer {
     const { allowSelfEscalation, autoHeal, ceiling } = this.#settings
     const { kind, accountId, tokenId } = plan.target
     const found = await this.#checker.identify(target, run)
-    const same = found?.id === tokenId && found.family.kind === kind && found.family.accountId === accountId
-    if (found === undefined || !same) throw new PlanInvalidError('is for another token than its target')
+    const same = found.id === tokenId && found.family.kind === kind && found.family.accountId === accountId
+    if (!same) throw new PlanInvalidError('is for another token than its target')
     const catalogue = await this.#catalogues.get(found.family, run)
     const { required } = this.#checker.grants(target, found.family, catalogue, undefined)
     await checkPlan(plan, required, catalogue)
@@ -349,20 +354,11 @@ export class CloudflareTokenHealer {
   }
 
   #sum(targets: readonly TargetReport[], at: number, from: number, run: Run): CheckReport {
-    const overall_health = worst(targets.map(({ health }) => health))
-    const counts = targets.map(({ missing }) => missing?.length ?? null)
-    const missing = counts.includes(null) ? null : counts.reduce<number>((sum, n) => sum + (n ?? 0), 0)
     const requests = run.budget.spent
-    this.events.emit('checked', { at, health: overall_health, targets: targets.length, missing, requests })
-    const recommendations = [...new Set(targets.flatMap((target) => target.recommendations))]
-    return {
-      at,
-      overall_health,
-      targets,
-      recommendations,
-      requests,
-      durationMs: this.#settings.clock.monotonic() - from,
-    }
+    const report = summedUp(targets, { at, requests, durationMs: this.#settings.clock.monotonic() - from })
+    const missing = missingTogether(targets)
+    this.events.emit('checked', { at, health: report.overall_health, targets: targets.length, missing, requests })
+    return report
   }
 
   #target(name: string | undefined): Target {
@@ -388,7 +384,8 @@ export class CloudflareTokenHealer {
   #learn(target: Target, value: string): void {
     const token = new Secret(value)
     this.#secrets.push(token)
-    const at = this.#targets.indexOf(target)
+    // By its name: another roll may have ended meanwhile.
+    const at = this.#targets.findIndex(({ name }) => name === target.name)
     if (target.token !== undefined && at >= 0) this.#targets[at] = { ...target, token }
   }
 }

@@ -1,4 +1,4 @@
-import type { OverallHealth, TargetReport } from './report.ts'
+import { missingTogether, type OverallHealth, type TargetReport } from './report.ts'
 
 /** What a row is about. */
 export type HistoryAction = 'check' | 'heal' | 'apply' | 'narrow' | 'rollback' | 'roll'
@@ -9,8 +9,9 @@ export interface TargetChange {
   readonly name: string
   readonly outcome: string
   readonly planHash?: string
-  /** What it got, each as group and resource. */
+  /** What it got, each as group and resource; at most 50 of it, fewer where there are many tokens, then how many more. */
   readonly added?: readonly string[]
+  /** What it lost, in the same way. */
   readonly removed?: readonly string[]
   /** The snapshot from before the change. */
   readonly snapshot?: string
@@ -93,17 +94,18 @@ const BAD = new Set(['incomplete', 'rolled_back', 'rollback_failed', 'failed', '
 const UNKNOWN = new Set(['unknown'])
 
 /** Whether an outcome means that a change was sent to Cloudflare. */
-function wasAttempted(outcome: string): boolean {
+export function wasAttempted(outcome: string): boolean {
   return GOOD.has(outcome) || BAD.has(outcome) || UNKNOWN.has(outcome)
 }
 
 /** Makes a row. */
 export function makeRow(input: RowInput): HistoryRow {
   const { id, at, action, actor, duration, reports, before = reports, changes, error, overall } = input
-  const outcomes = changes.map((change) => change.outcome).filter(wasAttempted)
+  // A rollback heals nothing, whatever comes of it.
+  const outcomes = action === 'rollback' ? [] : changes.map((change) => change.outcome).filter(wasAttempted)
   const failed = changes.find(({ errorCode }) => errorCode !== undefined)
-  const most = Math.min(MAX_NAMES, Math.floor(MAX_NAMES_OF_ROW / Math.max(1, reports.length)))
   const names = [...new Set([...reports.map(({ name }) => name), ...changes.map(({ name }) => name)])]
+  const most = Math.min(MAX_NAMES, Math.floor(MAX_NAMES_OF_ROW / Math.max(1, names.length)))
   return {
     id,
     at,
@@ -146,13 +148,11 @@ function flat(kind: 'account' | 'user', reports: readonly TargetReport[]): objec
   const own = reports.filter((report) => report.kind === kind)
   const valid = all(own.map((report) => report.valid))
   const counts = own.map(({ missing }) => missing?.length ?? null)
-  const missing =
-    own.length === 0 || counts.includes(null) ? null : counts.reduce<number>((sum, n) => sum + (n ?? 0), 0)
   return {
     [`${kind}_token_valid`]: valid,
     // One that surely lacks something settles it, whatever isn't known of the others.
     [`${kind}_token_has_all_perms`]: all(counts.map((count) => (count === null ? null : count === 0))),
-    [`${kind}_token_missing_perms`]: missing,
+    [`${kind}_token_missing_perms`]: own.length === 0 ? null : missingTogether(own),
   }
 }
 
@@ -169,7 +169,6 @@ function targetOf(
   before: TargetReport | undefined,
   change: TargetChange | undefined,
 ): HistoryTarget {
-  const { name: _, ...told } = change ?? { name, outcome: '' }
   return {
     name,
     kind: report?.kind ?? null,
@@ -184,6 +183,18 @@ function targetOf(
     missingGroups: before?.missing?.slice(0, most).map((grant) => grant.name) ?? null,
     excess: report?.excessCount ?? null,
     expiresAt: report?.expiry?.at ?? null,
-    change: change === undefined ? null : told,
+    change: change === undefined ? null : shortened(change, most),
   }
+}
+
+function shortened({ name: _, added, removed, ...told }: TargetChange, most: number): HistoryTarget['change'] {
+  return {
+    ...told,
+    ...(added !== undefined && { added: cut(added, most) }),
+    ...(removed !== undefined && { removed: cut(removed, most) }),
+  }
+}
+
+function cut(lines: readonly string[], most: number): readonly string[] {
+  return lines.length <= most ? lines : [...lines.slice(0, most), `${lines.length - most} more`]
 }

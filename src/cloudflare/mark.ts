@@ -1,5 +1,5 @@
-import type { Grant } from './grant.ts'
-import { grantKey } from './grant.ts'
+import { type Grant, grantKey } from './grant.ts'
+import { THIS_USER, userIdIn } from './resources.ts'
 
 /** A grant that the healer gave, and what became of it. */
 export interface GivenGrant {
@@ -15,7 +15,7 @@ export interface GivenGrant {
 
 /** What is remembered of a token between runs. JSON. */
 export interface TargetMark {
-  /** When it was changed, epoch ms, within the last day. */
+  /** When it was changed, epoch ms: the last time, and those within the day before it. */
   readonly changes: readonly number[]
   /** By group and resource. */
   readonly given: { readonly [grant: string]: GivenGrant }
@@ -52,16 +52,25 @@ export function holdOf(
   { cooldownMs, dailyCap }: GuardSettings,
 ): { readonly reason: 'circuit' | 'cooldown' | 'daily_cap'; readonly until?: number } | undefined {
   if (circuitAt !== undefined) return { reason: 'circuit' }
+  const last = Math.max(...changes)
+  if (changes.length > 0 && now < last + cooldownMs) return { reason: 'cooldown', until: last + cooldownMs }
   const today = changes.filter((at) => at > now - DAY)
-  const last = Math.max(...today)
-  if (today.length > 0 && now < last + cooldownMs) return { reason: 'cooldown', until: last + cooldownMs }
   if (today.length >= dailyCap) return { reason: 'daily_cap', until: Math.min(...today) + DAY }
   return undefined
 }
 
 /**
+ * By what a grant is remembered. Who a user's token belongs to is known by what it holds alone: of one that lost it, it isn't, and its
+ * own user is its own user all the same.
+ */
+export function rememberedAs({ group, resource }: Pick<Grant, 'group' | 'resource'>): string {
+  return grantKey({ group, resource: userIdIn([resource]) === undefined ? resource : THIS_USER })
+}
+
+/**
  * What a check found of the grants that were given: each that is gone is counted once, until it is given again.
  *
+ * @param missing - what the token lacks, each by {@link rememberedAs}
  * @returns the mark, and the names of those for which the circuit opens now
  */
 export function noteFound(
@@ -92,7 +101,7 @@ export function noteChange(mark: TargetMark, now: number): TargetMark {
 export function noteGiven(mark: TargetMark, grants: readonly Grant[], now: number): TargetMark {
   const given = { ...mark.given }
   for (const grant of grants) {
-    const key = grantKey(grant)
+    const key = rememberedAs(grant)
     given[key] = { name: grant.name, at: now, held: true, removed: given[key]?.removed ?? 0 }
   }
   const kept = Object.entries(given).sort(([, a], [, b]) => b.at - a.at)

@@ -1,9 +1,12 @@
 import { type Clock, systemClock } from '../kernel/clock.ts'
 import { TokenwrightError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
+import { RisingIds } from '../kernel/rising-ids.ts'
 import { signWebhook, type WebhookKey } from '../kernel/signed-webhook.ts'
-import { checkBaseUrl } from './client.ts'
-import type { Notice, Notify } from './notify.ts'
+import { withTimeLimit } from '../kernel/time-limit.ts'
+import { webRandom } from '../kernel/web-random.ts'
+import { checkFunction, checkUrl } from './client.ts'
+import { NOTIFY_LIMIT_MS, type Notice, type Notify } from './notify.ts'
 
 /** How {@link notifyByWebhook} sends. */
 export interface NotifyByWebhookOptions {
@@ -13,7 +16,7 @@ export interface NotifyByWebhookOptions {
   readonly secret: WebhookKey | readonly WebhookKey[]
   /** Sends the request. Default: the runtime's `fetch`. */
   readonly fetch?: typeof globalThis.fetch | undefined
-  /** Dates the signature. Default: the system's. */
+  /** Dates the signature, and limits the wait (10 s). Default: the system's. */
   readonly clock?: Clock | undefined
 }
 
@@ -46,18 +49,22 @@ export class NotifyError extends TokenwrightError<'ERR_WEBHOOK'> {
 export function notifyByWebhook(options: NotifyByWebhookOptions): Notify {
   checkFields('options', options, ['url', 'secret', 'fetch', 'clock'])
   const { secret, clock = systemClock() } = options
-  const url = checkBaseUrl('url', options.url)
+  const url = checkUrl('url', options.url, "write 'https://ops.example/cloudflare'").href
+  checkFunction('fetch', options.fetch)
   const send = options.fetch ?? ((target, init) => globalThis.fetch(target, init))
   // A key that can't be used is told now, and not with the first notice.
   signWebhook({ secret, id: 'check', timestamp: clock.now(), body: '' })
-  let sent = 0
+  // Receivers tell by it what they have had already: those of several healers must differ.
+  const ids = new RisingIds(webRandom())
   return async (notice: Notice): Promise<void> => {
-    sent += 1
     const body = JSON.stringify({ ...notice, type: `cloudflare.${notice.type}` })
-    const id = `${notice.type}-${notice.at}-${sent}`
+    const id = ids.next(clock.now())
     const headers = { ...signWebhook({ secret, id, timestamp: clock.now(), body }), 'content-type': 'application/json' }
-    const response = await send(url, { method: 'POST', headers, body, redirect: 'manual' })
-    await response.body?.cancel()
-    if (response.status < 200 || response.status > 299) throw new NotifyError(response.status)
+    const status = await withTimeLimit(clock, NOTIFY_LIMIT_MS, async (signal) => {
+      const response = await send(url, { method: 'POST', headers, body, redirect: 'manual', signal })
+      await response.body?.cancel()
+      return response.status
+    })
+    if (status < 200 || status > 299) throw new NotifyError(status)
   }
 }

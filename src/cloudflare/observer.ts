@@ -4,8 +4,7 @@ import { codeOf } from '../kernel/errors.ts'
 import { type Finding, judged } from './checker.ts'
 import type { CloudflareEvents } from './events.ts'
 import { EXPIRY_DAYS, type Expiry } from './expiry.ts'
-import { grantKey } from './grant.ts'
-import { changedFields, type GuardSettings, noteFound, type TargetMark } from './mark.ts'
+import { changedFields, type GuardSettings, NO_MARK, noteFound, rememberedAs, type TargetMark } from './mark.ts'
 import { updateMark } from './marks.ts'
 import type { TargetReport } from './report.ts'
 import type { HealerState } from './state.ts'
@@ -46,22 +45,22 @@ export class Observer {
    * @returns its report, with what only the past tells
    * @event degraded, recovered, expiringSoon, circuitOpened, stateFailed
    */
-  async take({ report, found }: Finding): Promise<TargetReport> {
+  async take({ target, report, found }: Finding): Promise<TargetReport> {
     const { state, clock, events, guard, strict } = this.#options
     const now = clock.now()
-    const token = report.tokenId ?? `unknown:${report.name}`
     const told: Told = { changed: [], opened: [], circuit: false, before: undefined, days: undefined }
     let final = report
     try {
-      await updateMark(state, token, (mark) => {
-        const missing = found === undefined ? undefined : new Set(found.comparison.missing.map(grantKey))
+      const nameless = target.tokenId === undefined ? await this.#forgetNameless(report) : undefined
+      await updateMark(state, report.tokenId ?? nameOnly(report), (mark) => {
+        const missing = found === undefined ? undefined : new Set(found.comparison.missing.map(rememberedAs))
         // What couldn't be read says nothing of what was given.
         const noted = missing === undefined ? { mark, opened: [] } : noteFound(mark, missing, now, guard)
         const fields = found === undefined ? undefined : otherFields(found.record.fields)
         told.changed = fields === undefined ? [] : changedFields(mark, fields)
         told.opened = noted.opened
         told.circuit = noted.mark.circuitAt !== undefined
-        told.before = mark.health
+        told.before = nameless ?? mark.health
         final = finalReport(report, told, strict, now)
         const days = daysToTell(mark, report.expiry, now)
         told.days = days
@@ -79,6 +78,17 @@ export class Observer {
     return final
   }
 
+  /** How a token was while its id couldn't be found out; it is forgotten now that it is known, and the next time is told anew. */
+  async #forgetNameless(report: TargetReport): Promise<string | undefined> {
+    if (report.tokenId === undefined) return undefined
+    const { state } = this.#options
+    const known = await state.mark(nameOnly(report))
+    const health = known?.mark.health
+    if (known === undefined || health === undefined) return undefined
+    // Of several that look at once, one tells.
+    return (await state.saveMark(nameOnly(report), known.revision, NO_MARK)) ? health : undefined
+  }
+
   #tell(report: TargetReport, { opened, before, days }: Told, at: number): void {
     const { events } = this.#options
     const { name: target, health, missing, reason, expiry } = report
@@ -92,6 +102,11 @@ export class Observer {
       events.emit('expiringSoon', { at, target, expiresAt: expiry.at, days, severity: expiry.severity })
     }
   }
+}
+
+/** By what a token is remembered whose id isn't known. */
+function nameOnly({ name }: TargetReport): string {
+  return `unknown:${name}`
 }
 
 function finalReport(report: TargetReport, { changed, circuit }: Told, strict: boolean, now: number): TargetReport {

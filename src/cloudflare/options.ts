@@ -8,7 +8,7 @@ import { Secret } from '../kernel/secret.ts'
 import { webRandom } from '../kernel/web-random.ts'
 import type { ApproveCallback } from './approval.ts'
 import { checkWithinCeiling } from './ceiling.ts'
-import { type CloudflareClient, createCloudflareClient } from './client.ts'
+import { type CloudflareClient, checkFunction, createCloudflareClient } from './client.ts'
 import type { SharedCloudflareEvents } from './events.ts'
 import type { GuardSettings } from './mark.ts'
 import { memoryState } from './memory-state.ts'
@@ -132,10 +132,9 @@ const FIELDS: readonly string[] = [
 export function readOptions(options: CloudflareTokenHealerOptions): HealerSettings {
   checkFields('options', options, FIELDS)
   const { approve, notify, autoHeal = false, implies = {} } = options
-  for (const [field, value] of Object.entries({ approve, notify })) {
-    if (value !== undefined && typeof value !== 'function') {
-      throw new InvalidInputError(field, 'is not a function', 'give a function, or leave it out')
-    }
+  for (const [field, value] of Object.entries({ approve, notify })) checkFunction(field, value)
+  if (options.events !== undefined && typeof (options.events as { emit?: unknown } | null)?.emit !== 'function') {
+    throw new InvalidInputError('events', 'is no emitter', 'give tokens.events, or leave it out')
   }
   for (const field of ['autoHeal', 'allowSelfEscalation', 'strict'] as const) {
     const value: unknown = options[field]
@@ -238,9 +237,13 @@ function readImplies(implies: unknown): HealerSettings['implies'] {
   return implies as HealerSettings['implies']
 }
 
+const STATE: readonly (keyof HealerState)[] = [
+  ...(['append', 'rows', 'prune', 'saveSnapshot', 'snapshot', 'mark', 'saveMark', 'lease', 'release'] as const),
+]
+
 function readState(state: HealerState | undefined): HealerState {
   if (state === undefined) return memoryState()
-  if (typeof state?.lease !== 'function' || typeof state.append !== 'function') {
+  if (STATE.some((method) => typeof state?.[method] !== 'function')) {
     throw new InvalidInputError('state', 'is no HealerState', 'make one with memoryState, storeState or d1State')
   }
   return state

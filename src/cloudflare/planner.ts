@@ -7,7 +7,7 @@ import type { Finding, FoundToken } from './checker.ts'
 import { compare } from './compare.ts'
 import { LockOutError, PlanInvalidError, TargetUnreadableError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
-import { type Grant, grantKey, outsideCeiling } from './grant.ts'
+import { accountBound, type Grant, grantKey, outsideCeiling } from './grant.ts'
 import { addGrants, removeExcess } from './merge-policies.ts'
 import { canWriteTokens, contentHash, type HealPlan, type PlanBody, planHash, riskOfPlan } from './plan.ts'
 import { readResources, THIS_USER, userIdIn, userResource } from './resources.ts'
@@ -44,7 +44,7 @@ export class Planner {
     const added = await this.#withUser(wanted, found, finding.target.name, run)
     const before = record.fields.policies
     const after = addGrants(before, added, (id) => catalogue.byId(id)?.scopes)
-    const outside = outsideCeiling(added, withUserOf(found.ceiling, added), family.accountId)
+    const outside = outsideCeiling(added, withUserOf(found.ceiling, added), family)
     if (outside.length > 0) throw new PlanInvalidError(`would add what the ceiling doesn't hold: ${outside[0]?.name}`)
     return this.#plan(finding, found, { type: 'heal', before, after, added, removed: [] }, run)
   }
@@ -124,6 +124,19 @@ export class Planner {
 }
 
 /**
+ * A plan of the healer's own: what others hold of it may be changed while it is checked, put to approval and applied.
+ *
+ * @throws PlanInvalidError for what can't be copied, and so is no plan
+ */
+export function ownPlan(plan: HealPlan): HealPlan {
+  try {
+    return structuredClone(plan)
+  } catch {
+    throw new PlanInvalidError('holds what is no JSON')
+  }
+}
+
+/**
  * Checks that a plan is what this healer would plan for what it says: unchanged since it was hashed, of a target of this healer, and
  * of nothing but what is required, added as plans add it.
  *
@@ -191,7 +204,7 @@ function lacks(policies: readonly Policy[], required: readonly Grant[], { target
     resources: readResources(policy.resources) ?? [],
     groups: policy.permission_groups,
   }))
-  const account = target.kind === 'account' ? target.accountId : undefined
+  const account = accountBound({ kind: target.kind, accountId: target.accountId })
   const input = { policies: read, required, ceiling: [], account, impliedBy: new Map(), isKnown: () => true }
   return compare(input).missing.length
 }

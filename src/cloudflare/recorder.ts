@@ -4,7 +4,7 @@ import type { EventSink } from '../kernel/emitter.ts'
 import { codeOf, InvalidInputError, TokenwrightError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { HealthSource } from '../kernel/health.ts'
-import { analyse, type HealerAnalytics } from './analytics.ts'
+import { type AnalysedRow, analyse, analysedOf, type HealerAnalytics } from './analytics.ts'
 import type { CloudflareEvents } from './events.ts'
 import { type HistoryRow, makeRow, type RowInput } from './history.ts'
 import { ofState } from './marks.ts'
@@ -39,10 +39,12 @@ export interface RecorderOptions {
 }
 
 const PAGE = 500
+/** How many rows are read, one time after another, to find the last check behind changes. */
+const STATUS_PAGES: readonly number[] = [1, 10, 100, 400]
 const MAX_ANALYSED = 10_000
 const PRUNED_AT_ONCE = 100
-/** A check every six hours leaves no longer gap than this. */
-const STALE_MS = 24 * 3_600_000
+/** A check a day leaves no longer gap than this, with an hour for it to be late and to take its time. */
+const STALE_MS = 25 * 3_600_000
 
 /** Writes the history, and reads it. A row that can't be written is told, and doesn't change what was found. */
 export class Recorder {
@@ -75,8 +77,15 @@ export class Recorder {
 
   /** What the last run found, without a request. */
   async status(): Promise<HealerStatus> {
-    const rows = await ofState('reading the history', () => this.#options.state.rows({ limit: PAGE }))
-    const row = rows.find(({ overall_health }) => overall_health !== null)
+    let row: HistoryRow | undefined
+    let before: HistoryRow | undefined
+    // Rows of many tokens are large, and mostly the last one will do.
+    for (const limit of STATUS_PAGES) {
+      const page = await this.history({ limit, before })
+      row = page.find(({ overall_health }) => overall_health !== null)
+      before = page.at(-1)
+      if (row !== undefined || page.length < limit) break
+    }
     return { overall_health: row?.overall_health ?? 'unknown', at: row?.at ?? null, row: row ?? null }
   }
 
@@ -125,11 +134,12 @@ export class Recorder {
     const { since } = checkFields('query', query, ['since']) as { since: Instant | Duration }
     const now = this.#options.clock.now()
     const from = sinceOf(since, now)
-    const rows: HistoryRow[] = []
+    const rows: AnalysedRow[] = []
     for (let before: HistoryPosition | undefined; rows.length < MAX_ANALYSED; ) {
       const page = await this.history({ limit: PAGE, before })
       const wanted = page.filter(({ at }) => at >= from)
-      rows.push(...wanted)
+      // What isn't summed up is let go of: ten thousand rows of many tokens are more than a Worker's memory.
+      rows.push(...wanted.map(analysedOf))
       before = page.at(-1)
       if (wanted.length < page.length || page.length < PAGE) return analyse(rows, from, now, false)
     }
@@ -138,7 +148,8 @@ export class Recorder {
 }
 
 function positionOf(before: Instant | HistoryPosition): HistoryPosition {
-  if (typeof before !== 'object' || before instanceof Date) return { at: parseInstant('before', before) }
+  if (typeof before !== 'object' || before === null || before instanceof Date)
+    return { at: parseInstant('before', before) }
   const { at, id } = before
   if (!Number.isSafeInteger(at) || (id !== undefined && (typeof id !== 'string' || id.length > 100))) {
     throw new InvalidInputError('before', 'is no position', 'give a row of history(), or an instant')

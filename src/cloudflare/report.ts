@@ -8,8 +8,9 @@ import type { HeldGroup } from './token-record.ts'
 export type OverallHealth = 'healthy' | 'degraded' | 'unhealthy'
 
 /**
- * Why a target isn't as it should be. The first five: it can't be used (`not_found`: nor found). The next: it isn't known whether
- * it can. The last: it is used by its owner, but something about it can't be read, or is held back.
+ * Why a target isn't as it should be. Up to `token_mismatch`: it can't be used (`not_found`: nor found; `token_mismatch`: its text is
+ * another token's). Up to `budget`: it isn't known whether it can, or what it holds. The last: it is used by its owner, but something
+ * about it can't be read, or is held back.
  */
 export type TargetReason =
   | 'invalid_token'
@@ -91,4 +92,24 @@ const RANKS: readonly OverallHealth[] = ['healthy', 'degraded', 'unhealthy']
 /** The worst of several; of none: healthy. */
 export function worst(all: readonly OverallHealth[]): OverallHealth {
   return RANKS[Math.max(0, ...all.map((health) => RANKS.indexOf(health)))] as OverallHealth
+}
+
+/** How many permissions targets lack together; `null` = that isn't known of all. */
+export function missingTogether(targets: readonly Pick<TargetReport, 'missing'>[]): number | null {
+  let sum = 0
+  for (const { missing } of targets) {
+    if (missing === null) return null
+    sum += missing.length
+  }
+  return sum
+}
+
+/** The report of a check of all these. */
+export function summedUp(
+  targets: readonly TargetReport[],
+  facts: Pick<CheckReport, 'at' | 'requests' | 'durationMs'>,
+): CheckReport {
+  const overall_health = worst(targets.map(({ health }) => health))
+  const recommendations = [...new Set(targets.flatMap((target) => target.recommendations))]
+  return { ...facts, overall_health, targets, recommendations }
 }

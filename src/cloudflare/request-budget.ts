@@ -39,5 +39,6 @@ export class RequestBudget {
   /** Ends the run's requests: Cloudflare asked to wait for longer than a run does. */
   close(until: number): void {
     this.#closedUntil ??= until
+    this.#whole?.close(until)
   }
 }

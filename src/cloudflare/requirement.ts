@@ -125,7 +125,8 @@ function isTemplate(input: RequirementInput): input is Template {
 function checkTemplate(field: string, template: Template): void {
   const { name, account, user, notes } = checkFields(field, template, ['name', 'account', 'user', 'notes'])
   const lists = [account, user, notes].every((list) => Array.isArray(list))
-  if (typeof name !== 'string' || name === '' || name.length > 64 || !lists) {
+  const texts = lists && (notes as readonly unknown[]).every((note) => typeof note === 'string')
+  if (typeof name !== 'string' || name === '' || name.length > 64 || !texts) {
     throw new InvalidInputError(field, 'is no template', 'make it with defineTemplate')
   }
 }
@@ -195,6 +196,7 @@ export function knownName({ group }: Requirement): string {
  *
  * @param name - what reports call it
  * @param lists - what accounts' and users' tokens need by it, and what whoever uses it ought to know
+ * @throws InvalidInputError for a template of nothing, and for what is no permission group
  * @example
  * ```ts sketch
  * const deploy = defineTemplate('deploy', { account: ['Workers Scripts Write', 'Workers KV Storage Write'] })
@@ -209,9 +211,10 @@ export function defineTemplate(
     readonly notes?: readonly string[]
   },
 ): Template {
+  checkFields('template', lists, ['account', 'user', 'notes'])
   const { account = [], user = [], notes = [] } = lists
+  checkTemplate('template', { name, account, user, notes })
   const template = Object.freeze({ name, account: [...account], user: [...user], notes: [...notes] })
-  checkTemplate('template', template)
   if (account.length + user.length === 0) throw empty('template')
   for (const [index, each] of [...account, ...user].entries()) readOne(`template[${index}]`, each)
   return template

@@ -1,14 +1,16 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { EventSink } from '../kernel/emitter.ts'
-import { codeOf } from '../kernel/errors.ts'
 import type { CloudflareApi, Family, Run } from './api.ts'
-import type { Applier } from './applier.ts'
 import type { CatalogueCache } from './catalogue-cache.ts'
+import type { Checker } from './checker.ts'
 import { HealHeldError, LockOutError, SnapshotError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
+import type { TargetChange } from './history.ts'
+import { underLease } from './lease.ts'
 import { noteChange } from './mark.ts'
 import { ofState, updateMark } from './marks.ts'
 import { canWriteTokens, contentHash } from './plan.ts'
+import { putBack } from './put-back.ts'
 import type { SelfIdentity } from './self-identity.ts'
 import type { HealerState, Snapshot } from './state.ts'
 import type { Target } from './targets.ts'
@@ -20,7 +22,9 @@ export interface RollbackOptions {
   readonly clock: Clock
   readonly state: HealerState
   readonly events: EventSink<CloudflareEvents>
-  readonly applier: Applier
+  readonly checker: Checker
+  readonly self: SelfIdentity
+  readonly catalogues: CatalogueCache
   readonly allowSelfEscalation: boolean
   readonly nextId: () => string
 }
@@ -33,9 +37,9 @@ export interface RollbackResult {
   readonly restored: boolean
   /** A snapshot of what it was until now: it takes the rollback back. */
   readonly undo: string
+  /** What Cloudflare said, where it wasn't restored. */
+  readonly error?: { readonly code: string; readonly message: string }
 }
-
-const LEASE_MS = 5 * 60_000
 
 /** Puts a token's policies back as a snapshot has them. */
 export class Rollback {
@@ -47,43 +51,31 @@ export class Rollback {
   }
 
   /** Puts it back. See `CloudflareTokenHealer.rollback`. */
-  async to(
-    id: string,
-    targets: readonly Target[],
-    self: SelfIdentity,
-    catalogues: CatalogueCache,
-    run: Run,
-  ): Promise<RollbackResult> {
-    const { state, clock, nextId, events } = this.#options
+  async to(id: string, targets: readonly Target[], run: Run): Promise<RollbackResult> {
+    const { state, nextId } = this.#options
     const known = typeof id === 'string' && /^[0-9A-Za-z]{1,64}$/.test(id)
     const snapshot = known ? await ofState('reading a snapshot', () => state.snapshot(id)) : undefined
     if (snapshot === undefined) throw new SnapshotError(known ? id : '…', "isn't there", 'take its id from the history')
+    await this.#checkOwn(snapshot, targets, run)
     const { tokenId, target } = snapshot
-    const own = targets.some((each) => each.name === target && (each.tokenId ?? tokenId) === tokenId)
-    if (!own)
-      throw new SnapshotError(id, 'is of a token that this healer has no target for', 'use the healer that made it')
-    const holder = nextId()
-    const now = clock.now()
-    const taken = await ofState('taking a lease', () => state.lease(`token:${tokenId}`, holder, now + LEASE_MS, now))
-    if (!taken) throw new HealHeldError(target, 'busy')
-    try {
-      return await this.#restore(snapshot, self, catalogues, run)
-    } finally {
-      try {
-        await state.release(`token:${tokenId}`, holder)
-      } catch (error) {
-        events.emit('stateFailed', { at: clock.now(), operation: 'releasing a lease', code: codeOf(error) })
-      }
-    }
+    return underLease(this.#options, { id: tokenId, name: target, holder: nextId() }, () =>
+      this.#restore(snapshot, run),
+    )
   }
 
-  async #restore(
-    snapshot: Snapshot,
-    self: SelfIdentity,
-    catalogues: CatalogueCache,
-    run: Run,
-  ): Promise<RollbackResult> {
-    const { api, state, clock, events, applier, allowSelfEscalation, nextId } = this.#options
+  /** Others that share the state may have targets of the same name: the token itself must be the target's. */
+  async #checkOwn({ id, target, tokenId, kind, accountId }: Snapshot, targets: readonly Target[], run: Run) {
+    const named = targets.find(({ name }) => name === target)
+    if (named !== undefined) {
+      const { family, id: own } = await this.#options.checker.identify(named, run)
+      // A user's token is in no account: the one that is configured says what its requirements mean, and may have changed.
+      if (own === tokenId && family.kind === kind && (kind === 'user' || family.accountId === accountId)) return
+    }
+    throw new SnapshotError(id, 'is of a token that this healer has no target for', 'use the healer that made it')
+  }
+
+  async #restore(snapshot: Snapshot, run: Run): Promise<RollbackResult> {
+    const { api, state, clock, events, self, catalogues, allowSelfEscalation, nextId } = this.#options
     const { id, kind, accountId, tokenId, target, fields } = snapshot
     const family: Family = { kind, accountId }
     const record = readToken((await api.token(family, tokenId, run)).result)
@@ -103,18 +95,29 @@ export class Rollback {
     }
     const undo = nextId()
     const after = await contentHash(record, fields.policies)
-    const { planHash, ...rest } = snapshot
     await ofState('keeping a snapshot', () =>
-      state.saveSnapshot({ ...rest, id: undo, at: clock.now(), fields: record.fields, after, planHash }),
+      state.saveSnapshot({ ...snapshot, id: undo, at: clock.now(), fields: record.fields, after }),
     )
+    run.signal?.throwIfAborted()
     // What somebody takes back isn't to be given again by the next run.
     await updateMark(state, tokenId, (mark) => ({
       ...noteChange(mark, clock.now()),
       given: {},
       circuitAt: clock.now(),
     }))
-    const restored = await applier.restore(family, tokenId, record.fields, fields.policies, run)
+    const order = { family, id: tokenId, fields: record.fields, policies: fields.policies, run }
+    const { restored, error } = await putBack({ api, clock }, order)
     if (restored) events.emit('rolledBack', { at: clock.now(), target, snapshot: id, automatic: false })
-    return { target, restored, undo }
+    return { target, restored, undo, ...(error !== undefined && { error }) }
+  }
+}
+
+/** What a row tells of a rollback. */
+export function changeOfRollback({ target, restored, undo, error }: RollbackResult): TargetChange {
+  return {
+    name: target,
+    outcome: restored ? 'restored' : 'rollback_failed',
+    snapshot: undo,
+    ...(error !== undefined && { errorCode: error.code, errorMessage: error.message }),
   }
 }

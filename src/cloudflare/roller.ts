@@ -1,13 +1,15 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { EventSink } from '../kernel/emitter.ts'
-import { codeOf, InvalidInputError } from '../kernel/errors.ts'
+import { InvalidInputError } from '../kernel/errors.ts'
 import { withTimeLimit } from '../kernel/time-limit.ts'
 import type { RotationHooks, ValueContext } from '../rotation/hooks.ts'
 import type { TokenView } from '../tokens/token-view.ts'
 import type { CloudflareApi, Family, Run } from './api.ts'
-import { CloudflareApiError, HealHeldError, RollUnknownError } from './errors.ts'
+import { checkFunction } from './client.ts'
+import { CloudflareApiError, RollUnknownError } from './errors.ts'
 import type { CloudflareEvents } from './events.ts'
-import { ofState } from './marks.ts'
+import { isClosed } from './fault.ts'
+import { underLease } from './lease.ts'
 import type { HealerState } from './state.ts'
 
 /** How a token is rolled. */
@@ -43,8 +45,6 @@ export interface RollOrder {
   readonly run: Run
 }
 
-/** How long a lease holds, ms: longer than all attempts to hand a value over. */
-const LEASE_MS = 10 * 60_000
 const PUBLISH_ATTEMPTS = 3
 const PUBLISH_LIMIT_MS = 60_000
 const PUBLISH_PAUSE_MS = 2000
@@ -59,17 +59,11 @@ export interface RollerOptions {
 
 /** Rolls values: one request, never repeated, and the new value straight to its consumers. */
 export class Roller {
-  readonly #api: CloudflareApi
-  readonly #clock: Clock
-  readonly #state: HealerState
-  readonly #events: EventSink<CloudflareEvents>
+  readonly #options: RollerOptions
 
   /** @param options - API, state, time */
-  constructor({ api, clock, state, events }: RollerOptions) {
-    this.#api = api
-    this.#clock = clock
-    this.#state = state
-    this.#events = events
+  constructor(options: RollerOptions) {
+    this.#options = options
   }
 
   /**
@@ -80,33 +74,22 @@ export class Roller {
    */
   async roll(order: RollOrder): Promise<RollResult> {
     const { name, tokenId, rollId, run } = order
-    const now = this.#clock.now()
-    const lease = `token:${tokenId}`
-    const taken = await ofState('taking a lease', () => this.#state.lease(lease, rollId, now + LEASE_MS, now))
-    if (!taken) throw new HealHeldError(name, 'busy')
-    try {
+    return underLease(this.#options, { id: tokenId, name, holder: rollId }, () => {
       run.signal?.throwIfAborted()
-      return await this.#roll(order)
-    } finally {
-      try {
-        await this.#state.release(lease, rollId)
-      } catch (error) {
-        this.#events.emit('stateFailed', { at: this.#clock.now(), operation: 'releasing a lease', code: codeOf(error) })
-      }
-    }
+      return this.#roll(order)
+    })
   }
 
   async #roll(order: RollOrder): Promise<RollResult> {
     const { name, family, tokenId, run, options } = order
     let value: unknown
     try {
-      value = (await this.#api.roll(family, tokenId, run)).result
+      value = (await this.#options.api.roll(family, tokenId, run)).result
     } catch (error) {
       if (!(error instanceof CloudflareApiError)) throw new RollUnknownError(name, { kind: 'network' })
-      const { kind, status } = error.fault
+      const { status } = error.fault
       const said = status !== undefined && status >= 400 && status < 500
-      // A budget that is used up and a limit that is known were never asked.
-      if (said || kind === 'budget' || (kind === 'rate_limited' && status === undefined)) throw error
+      if (said || isClosed(error.fault)) throw error
       throw new RollUnknownError(name, error.fault)
     }
     if (typeof value !== 'string' || value.length < 20 || value.length > 512) {
@@ -122,17 +105,17 @@ export class Roller {
     token: string,
   ): Promise<'ok' | 'rejected' | 'unknown'> {
     for (let attempt = 1; attempt <= PUBLISH_ATTEMPTS; attempt++) {
-      const context = contextOf(order, token, attempt, this.#clock.now())
+      const context = contextOf(order, token, attempt, this.#options.clock.now())
       let answer: unknown
       try {
-        answer = await withTimeLimit(this.#clock, PUBLISH_LIMIT_MS, (signal) => publish({ ...context, signal }))
+        answer = await withTimeLimit(this.#options.clock, PUBLISH_LIMIT_MS, (signal) => publish({ ...context, signal }))
       } catch (error) {
-        this.#events.listenerFailed('publish', error)
+        this.#options.events.listenerFailed('publish', error)
         answer = 'unknown'
       }
       if (answer === undefined || answer === 'ok') return 'ok'
       if (answer === 'rejected') return 'rejected'
-      if (attempt < PUBLISH_ATTEMPTS) await this.#clock.sleep(PUBLISH_PAUSE_MS * attempt)
+      if (attempt < PUBLISH_ATTEMPTS) await this.#options.clock.sleep(PUBLISH_PAUSE_MS * attempt)
     }
     return 'unknown'
   }
@@ -168,9 +151,7 @@ function contextOf(
 
 /** @throws InvalidInputError for a hook that is none */
 export function checkRollOptions({ publish, service }: RollOptions): void {
-  if (publish !== undefined && typeof publish !== 'function') {
-    throw new InvalidInputError('publish', 'is not a function', 'give a publish hook, such as publishToFile({ path })')
-  }
+  checkFunction('publish', publish)
   if (service !== undefined && (typeof service !== 'string' || service === '' || service.length > 128)) {
     throw new InvalidInputError('service', 'is no name', 'give 1 to 128 characters, or leave it out')
   }

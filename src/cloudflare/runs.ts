@@ -1,5 +1,6 @@
 import type { Clock } from '../kernel/clock.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
+import { checkFields } from '../kernel/fields.ts'
 import type { Announcer } from './announcer.ts'
 import type { Run } from './api.ts'
 import type { ChangeResult } from './change-result.ts'
@@ -35,15 +36,15 @@ export interface Done<T> {
   readonly changes: readonly TargetChange[]
 }
 
-/** An error on its way out, with what its row tells of the change that it refused. */
-export class Refused extends Error {
+/** An error on its way out, with what its row tells all the same: the change that was refused, those that were made before it. */
+export class BrokenOff extends Error {
   readonly error: unknown
-  readonly change: TargetChange
+  readonly changes: readonly TargetChange[]
 
-  constructor(error: unknown, change: TargetChange) {
-    super('refused')
+  constructor(error: unknown, changes: readonly TargetChange[]) {
+    super('broken off')
     this.error = error
-    this.change = change
+    this.changes = changes
   }
 }
 
@@ -56,23 +57,36 @@ export class Runs {
     this.#options = options
   }
 
-  /** A run that leaves no row. */
-  begin({ signal }: RunOptions): Run {
+  /**
+   * A run that leaves no row.
+   *
+   * @throws InvalidInputError for options that can't be used
+   */
+  begin(options: RunOptions): Run {
+    checkRun(options)
+    return this.#run(options)
+  }
+
+  #run({ signal }: RunOptions): Run {
     return { budget: new RequestBudget(this.#options.maxRequests), signal }
   }
 
-  /** Does something, and writes its row: also when it fails. */
+  /**
+   * Does something, and writes its row: also when it fails.
+   *
+   * @throws InvalidInputError for options that can't be used: then there is no row
+   */
   async recorded<T>(
     action: HistoryAction,
     options: RunOptions,
     act: (run: Run, at: number, from: number) => Promise<Done<T>>,
   ): Promise<T> {
-    checkActor(options.actor)
+    checkRun(options, action)
     const { clock, recorder, announcer } = this.#options
     const at = clock.now()
     const from = clock.monotonic()
     const row = { at, from, action, actor: options.actor ?? 'system' }
-    const run = this.begin(options)
+    const run = this.#run(options)
     try {
       options.signal?.throwIfAborted()
       const { answer, reports, before, changes } = await act(run, at, from)
@@ -80,14 +94,18 @@ export class Runs {
       await recorder.write({ ...row, reports, ...(before && { before }), changes, overall })
       return answer
     } catch (thrown) {
-      const error = thrown instanceof Refused ? thrown.error : thrown
-      const changes = thrown instanceof Refused ? [thrown.change] : []
+      const { error, changes } = thrown instanceof BrokenOff ? thrown : { error: thrown, changes: [] }
       await recorder.write({ ...row, reports: [], changes, overall: null }, error)
       throw error
     } finally {
       await announcer.settled()
     }
   }
+}
+
+/** What a row tells of a run's changes. */
+export function changesOf(changes: readonly TargetHeal[]): TargetChange[] {
+  return changes.filter(({ outcome }) => outcome !== 'nothing_missing').map(changeOf)
 }
 
 /** What a row tells of a change. */
@@ -103,7 +121,26 @@ export function changeOf(change: ChangeResult | TargetHeal): TargetChange {
   }
 }
 
-function checkActor(actor: unknown): void {
-  if (actor === undefined || (typeof actor === 'string' && actor !== '' && actor.length <= 256)) return
-  throw new InvalidInputError('actor', 'must be a text of 1 to 256 characters', 'leave it out, or shorten it')
+/** What the options of some actions have beside what all have. */
+const MORE: { readonly [action in HistoryAction]?: readonly string[] } = {
+  apply: ['approval'],
+  narrow: ['approval'],
+  roll: ['publish', 'service'],
+}
+
+/**
+ * Checks how a run is called.
+ *
+ * @param action - what is called; `undefined` = what leaves no row
+ * @throws InvalidInputError for a misspelt option, and values that can't be used
+ */
+export function checkRun(options: unknown, action?: HistoryAction): void {
+  const more = action === undefined ? [] : (MORE[action] ?? [])
+  const { actor, signal } = checkFields('options', options, ['signal', 'actor', ...more])
+  if (actor !== undefined && (typeof actor !== 'string' || actor === '' || actor.length > 256)) {
+    throw new InvalidInputError('actor', 'must be a text of 1 to 256 characters', 'leave it out, or shorten it')
+  }
+  if (signal !== undefined && typeof (signal as AbortSignal | null)?.throwIfAborted !== 'function') {
+    throw new InvalidInputError('signal', 'is no AbortSignal', 'give the signal of an AbortController, or leave it out')
+  }
 }

@@ -18,7 +18,7 @@ export interface ScheduledHealer {
   /** Looks, and heals what is approved. */
   heal(options: { readonly actor: string }): Promise<HealReport>
   /** Claims an instant for this run. @internal */
-  claimSlot(slot: number): Promise<boolean>
+  claimSlot(slot: string): Promise<boolean>
 }
 
 /** How {@link createScheduledHandler} runs. */
@@ -31,7 +31,7 @@ export interface ScheduledOptions {
 export type ScheduledHandler<Env> = (controller: ScheduledController, env: Env, context?: unknown) => Promise<void>
 
 /**
- * A Worker's `scheduled()`. Each instant is run once: crons every six hours and every day meet at midnight, Cloudflare calls for
+ * A Worker's `scheduled()`. Each instant is run once for its action: crons every six hours and every day meet at midnight, Cloudflare calls for
  * both, and the second finds the instant claimed in the healer's state. So that isolates share it, the state must be elsewhere:
  * `d1State`. A run that fails rejects, and Cloudflare shows the cron as failed.
  *
@@ -57,7 +57,7 @@ export function createScheduledHandler<Env = unknown>(
   return async ({ scheduledTime, cron }, env) => {
     const found = typeof healer === 'function' ? await healer(env) : healer
     // Crons have no finer grain than a minute.
-    if (!(await found.claimSlot(Math.floor(scheduledTime / 60_000) * 60_000))) return
+    if (!(await found.claimSlot(`${action}:${Math.floor(scheduledTime / 60_000) * 60_000}`))) return
     await found[action]({ actor: `cron:${String(cron).slice(0, 100)}` })
   }
 }

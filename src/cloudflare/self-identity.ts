@@ -1,31 +1,42 @@
 import { isJsonObject } from '../kernel/canonical-json.ts'
+import type { Clock } from '../kernel/clock.ts'
 import type { CloudflareApi, Family, Run } from './api.ts'
 import { CloudflareApiError } from './errors.ts'
+import { sharedWait } from './shared-wait.ts'
 
 /** Which token the healer's own credential is: asked once. */
 export class SelfIdentity {
   readonly #api: CloudflareApi
+  readonly #clock: Clock
   #id: Promise<string> | undefined
 
-  /** @param api - asks with the healer's credential */
-  constructor(api: CloudflareApi) {
+  /**
+   * @param api - asks with the healer's credential
+   * @param clock - waits
+   */
+  constructor(api: CloudflareApi, clock: Clock) {
     this.#api = api
+    this.#clock = clock
   }
 
   /**
    * The id of the healer's own token.
    *
    * @param near - where to ask first
-   * @throws CloudflareApiError when the credential isn't known, or nobody answers
+   * @throws CloudflareApiError when the credential isn't known, or nobody answers; the signal's reason
    */
   async id(near: Family, run: Run): Promise<string> {
-    this.#id ??= this.#ask(near, run)
-    try {
-      return await this.#id
-    } catch (error) {
-      this.#id = undefined
-      throw error
+    run.signal?.throwIfAborted()
+    if (this.#id === undefined) {
+      // Without the run's signal: others may wait for it too.
+      const id = this.#ask(near, { budget: run.budget, signal: undefined })
+      this.#id = id
+      id.catch(() => {
+        // A failure is nobody's to keep.
+        if (this.#id === id) this.#id = undefined
+      })
     }
+    return sharedWait(this.#clock, this.#id, run.signal)
   }
 
   async #ask(near: Family, run: Run): Promise<string> {

@@ -87,7 +87,8 @@ class StoreState implements HealerState {
 
   async append(row: HistoryRow): Promise<void> {
     const { id, actor, action } = row
-    const detail = { health: row.overall_health ?? 'unknown', risk: row.auto_heal_attempted ? 'high' : 'low' }
+    const changes = row.auto_heal_attempted || action === 'roll' || action === 'rollback'
+    const detail = { health: row.overall_health ?? 'unknown', risk: changes ? 'high' : 'low' }
     await this.#create(
       { actor },
       { kind: healerRowKind, id, revision: 0, to: { value: row }, action: `cloudflare.${action}`, detail },

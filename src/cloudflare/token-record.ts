@@ -1,4 +1,5 @@
 import { canonicalJson, isJsonObject } from '../kernel/canonical-json.ts'
+import { foreignText } from './foreign-text.ts'
 import { type ResourceMap, readResources, resourcesKey } from './resources.ts'
 
 /** A policy as it is written: no id of its own, its groups by id alone. */
@@ -120,9 +121,9 @@ function readGroup(id: string, { name, meta }: { readonly [key: string]: unknown
   const { deprecated, eol_at } = isJsonObject(meta) ? meta : {}
   return {
     id,
-    ...(typeof name === 'string' && { name: name.slice(0, 120) }),
+    ...(typeof name === 'string' && { name: foreignText(name, 120) }),
     ...((deprecated === 'true' || deprecated === true) && { deprecated: true as const }),
-    ...(typeof eol_at === 'string' && eol_at !== '' && { endsOn: eol_at.slice(0, 40) }),
+    ...(typeof eol_at === 'string' && eol_at !== '' && { endsOn: foreignText(eol_at, 40) }),
   }
 }
 

@@ -199,6 +199,78 @@ describe.each(['keep', 'clear'] as const)('apply, where what is left out is %s',
   })
 })
 
+describe('a rollback', () => {
+  it('is seen to have succeeded though the token is read as it was for a while', async () => {
+    const { healer, target, cloudflare, recorder } = await setUp()
+    const before = cloudflare.grants(target.id)
+    const one = healer(CEILING)
+    const told = recorder(one)
+    const { changes } = await one.heal()
+    cloudflare.staleReads = 2
+    expect((await one.rollback(changes[0]?.snapshot ?? '')).restored).toBe(true)
+    expect(cloudflare.grants(target.id)).toEqual(before)
+    expect(told.names()).toContain('rolledBack')
+  })
+
+  it('by itself is seen to have succeeded, too', async () => {
+    const { healer, target, cloudflare } = await setUp()
+    cloudflare.change(target.id, { condition: CONDITION })
+    cloudflare.onUpdate = (token) => {
+      token.condition = undefined
+      cloudflare.onUpdate = undefined
+      cloudflare.staleReads = 1
+    }
+    expect((await healer(CEILING).heal()).changes[0]).toMatchObject({ outcome: 'rolled_back' })
+    expect(cloudflare.token(target.id).condition).toEqual(CONDITION)
+  })
+
+  it('that Cloudflare refuses says so, and why', async () => {
+    const { healer, cloudflare, own, account, state } = await setUp()
+    const one = healer(CEILING)
+    const { changes } = await one.heal()
+    cloudflare.setPolicies(own.id, [{ groups: ['Account API Tokens Read'], resources: cloudflare.on(account) }])
+    const answer = await one.rollback(changes[0]?.snapshot ?? '')
+    expect(answer).toMatchObject({ restored: false, error: { code: 'ERR_CLOUDFLARE_API' } })
+    expect(answer.error?.message).toContain('Unauthorized to access requested resource')
+    expect((await state.rows({ limit: 1 }))[0]).toMatchObject({
+      action: 'rollback',
+      error_code: 'ERR_CLOUDFLARE_API',
+      targets: [{ change: { outcome: 'rollback_failed' } }],
+    })
+  })
+
+  it('that is aborted before sends nothing, and rejects', async () => {
+    const { healer, cloudflare, state, target } = await setUp()
+    const { changes } = await healer(CEILING).heal()
+    const abort = new AbortController()
+    const aborting = new Proxy(state, {
+      get: (inner, name) =>
+        name === 'saveSnapshot'
+          ? async (snapshot: never) => {
+              await inner.saveSnapshot(snapshot)
+              abort.abort(new Error('enough'))
+            }
+          : (inner as never as { [name: string]: (...args: never[]) => unknown })[String(name)]?.bind(inner),
+    })
+    const one = healer({ ...CEILING, state: aborting })
+    await expect(one.rollback(changes[0]?.snapshot ?? '', { signal: abort.signal })).rejects.toThrow('enough')
+    expect(cloudflare.count('PUT')).toBe(1)
+    expect((await state.mark(target.id))?.mark.circuitAt).toBe(undefined)
+  })
+
+  it('of another token of that name is refused', async () => {
+    const { healer, cloudflare, account } = await setUp()
+    const { changes } = await healer(CEILING).heal()
+    const other = cloudflare.addToken({
+      account,
+      policies: [{ groups: [REQUIRED[0]], resources: cloudflare.on(account) }],
+    })
+    const another = healer({ targets: [{ name: 'account', accountId: account, token: other.value }] })
+    await expect(another.rollback(changes[0]?.snapshot ?? '')).rejects.toMatchObject({ code: 'ERR_SNAPSHOT' })
+    expect(cloudflare.count('PUT')).toBe(1)
+  })
+})
+
 describe('a refusal', () => {
   it.each(['owner', 'creator'] as const)(
     'of what may not be granted (%s) names the group, and nothing changes (D4)',
@@ -292,6 +364,21 @@ describe('an answer that is lost', () => {
     expect(cloudflare.count('PUT')).toBe(1)
   })
 
+  it('and a change that somebody else made meanwhile: theirs stands', async () => {
+    const { healer, cloudflare, target, client } = await setUp()
+    cloudflare.fault({ method: 'PUT', fault: { type: 'reset' } })
+    const meanwhile: typeof client = {
+      send: (request) =>
+        client.send(request).finally(() => {
+          if (request.method === 'PUT') cloudflare.change(target.id, { name: 'renamed' })
+        }),
+    }
+    const report = await healer({ ...CEILING, client: meanwhile }).heal()
+    expect(report.changes[0]).toMatchObject({ outcome: 'changed_elsewhere', added: [] })
+    expect(cloudflare.token(target.id).name).toBe('renamed')
+    expect(cloudflare.count('PUT')).toBe(1)
+  })
+
   it('of a 429 isn’t repeated either', async () => {
     const { healer, cloudflare } = await setUp()
     cloudflare.fault({ method: 'PUT', fault: { type: 'rate_limited', retryAfter: '1' } })
@@ -308,6 +395,22 @@ describe('propagation (K10)', () => {
     expect(report.changes[0]).toMatchObject({ outcome: 'healed', propagated: true })
     const put = cloudflare.requests.findIndex(({ method }) => method === 'PUT')
     expect(cloudflare.requests.length - put - 1).toBeLessThanOrEqual(7)
+  })
+
+  it('isn’t waited for before what was given is remembered: whoever dies in the wait must not forget it', async () => {
+    const { healer, cloudflare, client, state, target } = await setUp()
+    cloudflare.propagation = 2
+    const remembered: number[] = []
+    const watched: typeof client = {
+      send: async (request) => {
+        if (request.path.endsWith('/d1/database') || request.path.endsWith('/queues')) {
+          remembered.push(Object.keys((await state.mark(target.id))?.mark.given ?? {}).length)
+        }
+        return client.send(request)
+      },
+    }
+    expect((await healer({ ...CEILING, client: watched }).heal()).changes[0]).toMatchObject({ propagated: true })
+    expect(remembered).toEqual([2, 2, 2])
   })
 
   it('that takes too long leaves the heal a success, not in force yet', async () => {

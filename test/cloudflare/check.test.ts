@@ -91,6 +91,46 @@ describe('the family of a token (A2)', () => {
   })
 })
 
+describe('an outage', () => {
+  it('says nothing of the family of a token', async () => {
+    for (const type of ['server', 'rate_limited', 'reset', 'html'] as const) {
+      const { healer, cloudflare, account } = await setUp()
+      const { id, value } = cloudflare.addToken({
+        account,
+        policies: [{ groups: REQUIRED, resources: cloudflare.on(account) }],
+        prefixed: false,
+      })
+      cloudflare.fault({ path: '/user/tokens/verify', times: 99, fault: { type } })
+      const one = healer({ targets: [{ accountId: account, tokenId: id, token: value }] })
+      const report = (await one.check()).targets[0]
+      expect(report).toMatchObject({ health: 'degraded', valid: null, permissions: 'unknown' })
+      expect(report?.kind).toBe(undefined)
+      expect(cloudflare.requests.filter(({ path }) => !path.endsWith('/verify'))).toEqual([])
+    }
+  })
+
+  it('is an error of Cloudflare, where who a token is can’t be asked: the plan is not to blame, nor the configuration', async () => {
+    const { healer, cloudflare, account, target, clock } = await setUp()
+    const targets = [{ accountId: account, token: target.value }]
+    const plan = await healer({ targets }).plan()
+    const approval = { planHash: plan.planHash, by: 'ops', expiresAt: clock.now() + 600_000 }
+    const calls = [
+      () => healer({ targets }).apply(plan, { approval }),
+      () => healer({ targets }).roll(),
+      () => healer({ targets }).resetCircuit(),
+    ]
+    for (const call of calls) {
+      cloudflare.fault({ path: '/verify', times: 3, fault: { type: 'server' } })
+      await expect(call()).rejects.toMatchObject({ code: 'ERR_CLOUDFLARE_API', retryable: true })
+    }
+    cloudflare.deleteToken(target.id)
+    for (const call of calls) {
+      await expect(call()).rejects.toMatchObject({ code: 'ERR_TARGET_UNREADABLE', reason: 'invalid_token' })
+    }
+    expect(cloudflare.count('PUT')).toBe(0)
+  })
+})
+
 describe('an unusable token', () => {
   it('unknown in both families: unhealthy, nothing read or written, nothing thrown (A3)', async () => {
     const { healer, account, cloudflare } = await setUp()
@@ -215,6 +255,17 @@ describe('what can’t be read', () => {
       missing: null,
       health: 'degraded',
     })
+  })
+
+  it('in one token keeps no other from being healed: a name with half of a surrogate pair', async () => {
+    const { healer, cloudflare, account, target } = await setUp()
+    const policies = [{ groups: [REQUIRED[0]], resources: cloudflare.on(account) }]
+    const second = cloudflare.addToken({ account, policies })
+    cloudflare.change(target.id, { name: 'app \ud83d' })
+    const targets = [target, second].map(({ id }) => ({ kind: 'account', accountId: account, tokenId: id }) as const)
+    const report = await healer({ targets, ceiling: [...REQUIRED], autoHeal: true }).heal()
+    expect(report.changes.map(({ outcome }) => outcome)).toEqual(['unreadable', 'healed'])
+    expect(report.targets[0]).toMatchObject({ permissions: 'unknown', fault: { kind: 'unreadable' } })
   })
 
   it('a catalogue that came in part is no ground for a plan (B2)', async () => {

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { Action } from '../../src/automation/action.ts'
+import { makeRow } from '../../src/cloudflare/history.ts'
 import {
   createScheduledHandler,
   d1State,
@@ -9,6 +11,7 @@ import {
   workersFullStack,
 } from '../../src/cloudflare/index.ts'
 import { generateSecret, MemoryTokenStore, publishToWebhook, Tokenwright, verifyWebhook } from '../../src/index.ts'
+import { fakeClock } from '../../src/testing/index.ts'
 import { REQUIRED, setUp } from './fixture.ts'
 import { sqliteD1 } from './sqlite-d1.ts'
 
@@ -152,6 +155,102 @@ describe('the history (F3)', () => {
     expect((await one.health()).status).toBe('unknown')
   })
 
+  it('of checks once a day leaves the health known all the time', async () => {
+    const { healer, fake } = await setUp({ groups: REQUIRED })
+    const one = healer()
+    await one.check()
+    await fake.advance('24h')
+    // The next check is under way.
+    await fake.advance('5m')
+    expect((await one.health()).status).toBe('healthy')
+    await fake.advance('1h')
+    expect(await one.health()).toEqual({ status: 'unknown', reasons: ['the last check was 25h ago'] })
+  })
+
+  it('is read no further than the status needs', async () => {
+    const { healer, state, fake } = await setUp({ groups: REQUIRED })
+    let read = 0
+    const counted = new Proxy(state, {
+      get: (inner, name) =>
+        name === 'rows'
+          ? async (query: never) => {
+              const rows = await inner.rows(query)
+              read += rows.length
+              return rows
+            }
+          : (inner as never as { [name: string]: (...args: never[]) => unknown })[String(name)]?.bind(inner),
+    })
+    const one = healer({ state: counted })
+    await one.check()
+    await fake.advance('1h')
+    const from = fake.now()
+    for (let run = 0; run < 60; run++) await one.check()
+    expect(await one.status()).toMatchObject({ overall_health: 'healthy', at: from })
+    expect(read).toBeLessThan(10)
+    // Changes have rows without a health, and the last check is behind them.
+    for (let run = 0; run < 60; run++) await one.roll().then(() => fake.advance('1s'))
+    expect(await one.status()).toMatchObject({ overall_health: 'healthy', at: from })
+    expect(await one.health()).toMatchObject({ status: 'healthy' })
+  })
+
+  it('counts a rollback as no heal, whether or not it succeeded', async () => {
+    const { healer, cloudflare, own, account, state } = await setUp()
+    const one = healer({ ...CEILING, cooldown: 0 })
+    const { changes } = await one.heal()
+    await one.rollback(changes[0]?.snapshot ?? '')
+    const [restored] = await state.rows({ limit: 1 })
+    cloudflare.setPolicies(own.id, [{ groups: ['Account API Tokens Read'], resources: cloudflare.on(account) }])
+    expect((await one.rollback(restored?.targets[0]?.change?.snapshot ?? '')).restored).toBe(false)
+    const rows = await state.rows({ limit: 2 })
+    expect(rows.map(({ targets }) => targets[0]?.change?.outcome)).toEqual(['rollback_failed', 'restored'])
+    expect(rows.map((row) => [row.auto_heal_attempted, row.auto_heal_success])).toEqual([
+      [false, null],
+      [false, null],
+    ])
+    expect((await one.analytics({ since: '1d' })).heals).toMatchObject({ attempted: 1, succeeded: 1, failed: 0 })
+  })
+
+  it('tells what a narrowing took away, and names it where it failed', async () => {
+    const { healer, cloudflare, state, clock, target, account } = await setUp({
+      groups: [...REQUIRED, 'Images Write'],
+    })
+    const one = healer({ cooldown: 0 })
+    const approve = async () => {
+      const plan = await one.narrow()
+      return one.apply(plan, { approval: { planHash: plan.planHash, by: 'ops', expiresAt: clock.now() + 60_000 } })
+    }
+    cloudflare.fault({ method: 'PUT', fault: { type: 'error', status: 400, code: 1004, message: 'no' } })
+    expect((await approve()).error?.message).toMatch(/\(asked for: Images Write\)$/)
+    cloudflare.staleReads = 6
+    const unseen = await approve()
+    expect(unseen).toMatchObject({ outcome: 'incomplete', error: { code: 'ERR_INCOMPLETE' } })
+    expect(unseen.error?.message).toBe("Cloudflare said yes and didn't take away: Images Write")
+    cloudflare.staleReads = 0
+    const groups = [...REQUIRED, 'Images Write']
+    cloudflare.setPolicies(target.id, [{ groups, resources: cloudflare.on(account) }])
+    expect((await approve()).outcome).toBe('narrowed')
+    expect((await state.rows({ limit: 1 }))[0]).toMatchObject({
+      action: 'narrow',
+      targets: [{ change: { removed: [expect.stringMatching(/^Images Write on com\.cloudflare/)] } }],
+    })
+  })
+
+  it('has rows of a bounded size, whatever was done', () => {
+    const added = Array.from({ length: 500 }, (_, n) => `Group ${n} on ${'r'.repeat(80)}`)
+    const changes = Array.from({ length: 1000 }, (_, n) => ({
+      name: `t${n}`,
+      outcome: 'healed',
+      added,
+      removed: added,
+    }))
+    const facts = { id: 'a', at: 0, actor: 'x', duration: 1, overall: null } as const
+    const row = makeRow({ ...facts, action: 'heal', reports: [], changes })
+    expect(row.targets).toHaveLength(1000)
+    expect(JSON.stringify(row).length).toBeLessThan(2_000_000)
+    const one = makeRow({ ...facts, action: 'heal', reports: [], changes: changes.slice(0, 1) })
+    expect(one.targets[0]?.change?.added?.slice(-2)).toEqual([added[49], '450 more'])
+  })
+
   it('tells by analytics how they fared', async () => {
     const { healer, target, account, cloudflare, fake } = await setUp()
     const one = healer({ ...CEILING, cooldown: 0, circuitAfter: 100 })
@@ -259,6 +358,35 @@ describe('what is told', () => {
     expect(() => notifyByWebhook({ url: 'https://ops.example', secret: 'x' })).toThrow('secret')
   })
 
+  it('goes by webhook to the very URL, by an id of its own, and no connection outlives the wait', async () => {
+    const secret = `whsec_${Buffer.from('0123456789abcdef0123456789abcdef').toString('base64')}`
+    const clock = fakeClock()
+    const sent: { readonly url: string; readonly id: string | undefined; readonly signal: AbortSignal | undefined }[] =
+      []
+    const senderTo = (url: string, answer: Promise<Response>) =>
+      notifyByWebhook({
+        ...{ url, secret, clock },
+        fetch: (to, init) => {
+          const headers = init?.headers as { readonly [name: string]: string }
+          sent.push({ url: String(to), id: headers['webhook-id'], signal: init?.signal ?? undefined })
+          return answer
+        },
+      })
+    const notice: Notice = { type: 'recovered', at: clock.now(), target: 'app', text: 'well', detail: {} }
+    const url = 'https://ops.example/hook/?key=1'
+    await senderTo(url, Promise.resolve(new Response('')))(notice)
+    await senderTo(url, Promise.resolve(new Response('')))(notice)
+    expect(sent.map((each) => each.url)).toEqual([url, url])
+    expect(new Set(sent.map(({ id }) => id)).size).toBe(2)
+    const hanging = Promise.resolve(senderTo(url, new Promise(() => {}))(notice))
+    const refused = expect(hanging).rejects.toMatchObject({ code: 'timeout' })
+    await clock.advance('10s')
+    await refused
+    expect(sent[2]?.signal?.aborted).toBe(true)
+    expect(() => notifyByWebhook({ url: 'https://a:b@ops.example', secret })).toThrow('url')
+    expect(() => notifyByWebhook({ url: 'x', secret })).toThrow(/^(?!.*cloudflare\.com)/)
+  })
+
   it('is a report for the console', async () => {
     const { healer, fake } = await setUp()
     const one = healer({ ...CEILING, required: [workersFullStack], ceiling: [workersFullStack] })
@@ -272,6 +400,47 @@ describe('what is told', () => {
     await fake.advance('1h')
     const after = formatReport(await one.heal())
     expect(after).toMatch(/missing: 0\n {2}added: {3}13 \(healed\)\n {4}\+ Workers KV Storage Write on/)
+  })
+})
+
+it('what Cloudflare calls things is on one line, without control characters, wherever it is told', async () => {
+  const { healer, cloudflare, target, account } = await setUp({ described: false })
+  const name = 'Odd\u001b[31m\nGroup Write'
+  cloudflare.groups.push({ id: 'e'.repeat(32), name, scopes: ['com.cloudflare.api.account'], category: 'other' })
+  cloudflare.setPolicies(target.id, [{ groups: [name], resources: cloudflare.on(account) }])
+  const [policy] = cloudflare.token(target.id).policies
+  const groups = policy?.permission_groups.map((group) => ({
+    ...group,
+    meta: { deprecated: 'true', eol_at: '\u001b[2J' },
+  }))
+  cloudflare.change(target.id, {
+    policies: [{ ...policy, permission_groups: groups } as never],
+    status: 'odd\u001b[31m',
+  })
+  const report = await healer({ required: ['e'.repeat(32), ...REQUIRED] }).check()
+  const told = `${formatReport(report)} ${report.targets[0]?.excess?.[0]?.name} ${report.targets[0]?.missing?.[0]?.name}`
+  expect(told).toContain('Odd [31m Group Write')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not reach a console
+  expect(told.replaceAll('\n', '')).not.toMatch(/[\x00-\x1f]/)
+})
+
+describe('a token that tells its id itself', () => {
+  it('is told as degraded in each outage, and as recovered after it, by a healer made anew each time', async () => {
+    const { healer, target, account, cloudflare, recorder } = await setUp({ groups: REQUIRED })
+    const run = async () => {
+      const one = healer({ targets: [{ name: 'app', accountId: account, token: target.value }] })
+      const told = recorder(one)
+      await one.check()
+      return told.names().filter((name) => name !== ('checked' as never))
+    }
+    expect(await run()).toEqual([])
+    for (let outage = 0; outage < 2; outage++) {
+      cloudflare.fault({ path: '/verify', times: 6, fault: { type: 'server' } })
+      expect(await run()).toEqual(['degraded'])
+      expect(await run()).toEqual([])
+      expect(await run()).toEqual(['recovered'])
+      expect(await run()).toEqual([])
+    }
   })
 })
 
@@ -292,6 +461,16 @@ describe('a cron', () => {
     expect(rows.every(({ actor }) => actor.startsWith('cron:'))).toBe(true)
     expect(await state.rows({ limit: 1 })).toEqual([])
     expect(() => createScheduledHandler(healer(), { action: 'both' as never })).toThrow('action')
+  })
+
+  it('that checks doesn’t take the instant from one that heals', async () => {
+    const { healer } = await setUp()
+    const one = healer(CEILING)
+    const at = Date.UTC(2030, 0, 1)
+    await createScheduledHandler(one, { action: 'check' })({ scheduledTime: at, cron: '0 */6 * * *' }, {})
+    await createScheduledHandler(one)({ scheduledTime: at, cron: '0 0 * * *' }, {})
+    await createScheduledHandler(one)({ scheduledTime: at, cron: '0 */12 * * *' }, {})
+    expect((await one.history()).map(({ action }) => action)).toEqual(['heal', 'check'])
   })
 
   it('only checks where it is told to', async () => {
@@ -338,6 +517,18 @@ describe('rules', () => {
   })
 })
 
+it('an action counts every change that was sent and didn’t come out as it should', async () => {
+  const { healer, cloudflare } = await setUp()
+  const actions = new Map<string, Action>()
+  registerCloudflareActions({ action: (name, handler) => void actions.set(name, handler) }, healer(CEILING))
+  cloudflare.onUpdate = (token) => {
+    cloudflare.onUpdate = undefined
+    cloudflare.change(token.id, { name: 'renamed' })
+  }
+  const context = { actor: 'rule:1', signal: new AbortController().signal } as never
+  expect(await actions.get('cloudflare.heal')?.run(context)).toMatchObject({ counts: { healed: 0, failed: 1 } })
+})
+
 describe('roll', () => {
   it('once, straight to the consumers by a publish hook; the old value is dead, the new one verifies', async () => {
     const { healer, target, cloudflare } = await setUp({ groups: REQUIRED })
@@ -376,6 +567,32 @@ describe('roll', () => {
     expect(cloudflare.count('PUT')).toBe(1)
     await expect(one.roll('account', { signal: AbortSignal.abort(new Error('no')) })).rejects.toThrow('no')
     expect(cloudflare.count('PUT')).toBe(1)
+  })
+
+  it('twice in quick succession leaves the healer with the value that is alive', async () => {
+    const { healer, cloudflare, account, client } = await setUp()
+    const { value } = cloudflare.addToken({
+      account,
+      policies: [{ groups: REQUIRED, resources: cloudflare.on(account) }],
+      prefixed: false,
+    })
+    const rolled = Promise.withResolvers<void>()
+    let verified = 0
+    const held: typeof client = {
+      send: async (request) => {
+        const answer = await client.send(request)
+        const whose = request.token !== undefined && answer.status === 200 && request.path.endsWith('/verify')
+        if (whose && ++verified === 2) await rolled.promise
+        return answer
+      },
+    }
+    const one = healer({ client: held, targets: [{ accountId: account, token: value }] })
+    const both = [one.roll(), one.roll()]
+    await Promise.race(both)
+    rolled.resolve()
+    await Promise.all(both)
+    expect(cloudflare.count('PUT')).toBe(2)
+    expect((await one.check()).targets[0]).toMatchObject({ verified: true, health: 'healthy' })
   })
 
   it('is never repeated, and a lost answer is told as such', async () => {

@@ -84,6 +84,21 @@ describe('what an answer means (facts: the error table)', () => {
     for (const control of ['\r', '\n', '\u001b']) expect(read?.[0]?.message).not.toContain(control)
   })
 
+  it('with half of a surrogate pair is none, for it has no canonical form', () => {
+    const read = (name: string) => readEnvelope({ status: 200, text: `{"success":true,"result":{"name":"${name}"}}` })
+    for (const half of ['\\ud83d', '\\udE00', 'a\\\\\\ud83d', '\\ud83d\\ud83d\\ude00']) {
+      expect(read(half)).toBe(undefined)
+    }
+    expect(read('\\ud83d\\ude00')?.result).toEqual({ name: '😀' })
+    expect(read('a\\\\ud83d')?.result).toEqual({ name: 'a\\ud83d' })
+    expect(read('😀\\u0041\\n')?.result).toEqual({ name: '😀A\n' })
+    const message = `${'a '.repeat(149)}a😀`
+    const body = { success: false, errors: [{ code: 1, message }] }
+    const cut = readEnvelope({ status: 400, text: JSON.stringify(body) })?.errors[0]?.message ?? ''
+    expect(cut).toHaveLength(300)
+    expect(cut.isWellFormed()).toBe(true)
+  })
+
   it('addresses and waits are read out strictly', () => {
     expect(locationOf('Cannot use the access token from location: 203.0.113.7')).toBe('203.0.113.7')
     expect(locationOf('from location: 2001:db8::1 now')).toBe('2001:db8::1')

@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest'
 import {
   CloudflareTokenHealer,
   type CloudflareTokenHealerOptions,
+  createCloudflareClient,
   createScheduledHandler,
+  d1State,
+  defineTemplate,
   fromCloudflare,
   type HealPlan,
   OutsideCeilingError,
@@ -11,7 +14,8 @@ import {
   tokenAdministration,
 } from '../../src/cloudflare/index.ts'
 import { InvalidInputError } from '../../src/kernel/errors.ts'
-import { REQUIRED, setUp } from './fixture.ts'
+import { idOf, REQUIRED, setUp } from './fixture.ts'
+import { sqliteD1 } from './sqlite-d1.ts'
 
 const ID = 'a'.repeat(32)
 const base: CloudflareTokenHealerOptions = {
@@ -77,6 +81,9 @@ describe('a healer is not made', () => {
     ['with a truth that is none', { autoHeal: 'yes', ceiling: ['D1 Write'] }],
     ['with a callback that is none', { approve: true }],
     ['with a state that is none', { state: {} }],
+    ['with a state that lacks a method', { state: { append: () => {}, lease: () => true } }],
+    ['with events that are no emitter', { events: {} }],
+    ['with a fetch that is none', { fetch: 'fetch' }],
     ['with seconds in place of milliseconds', { timeout: 30 }],
     ['with concurrency of a hundred', { concurrency: 100 }],
     ['with a budget of nothing', { maxRequests: 0 }],
@@ -154,6 +161,52 @@ describe('a healer is not made', () => {
   })
 })
 
+describe('what is refused elsewhere', () => {
+  it.each<[string, () => unknown]>([
+    ['a client with a fetch that is none', () => createCloudflareClient({ token: 'h'.repeat(40), fetch: 1 as never })],
+    ['a template of nothing', () => defineTemplate('deploy', undefined as never)],
+    ['a template with a misspelt list', () => defineTemplate('deploy', { accounts: ['D1 Write'] } as never)],
+    ['a template with a text for a list', () => defineTemplate('deploy', { account: 'D1 Write' as never })],
+    [
+      'a template with a note that is none',
+      () => defineTemplate('deploy', { account: ['D1 Write'], notes: [1] as never }),
+    ],
+    ['options of D1 that are none', () => d1State(undefined as never)],
+    ['a misspelt option of D1', () => d1State({ database: sqliteD1(), prefx: 'a' } as never)],
+  ])('%s', (_, act) => {
+    expect(act).toThrow(InvalidInputError)
+  })
+
+  it.each<[string, (healer: CloudflareTokenHealer) => Promise<unknown>]>([
+    ['a position of null', (healer) => healer.history({ before: null as never })],
+    ['a beginning of null', (healer) => healer.analytics({ since: null as never })],
+    ['no options', (healer) => healer.check(null as never)],
+    ['a misspelt option', (healer) => healer.heal({ singal: undefined } as never)],
+    ['a signal that is none', (healer) => healer.check({ signal: 'now' as never })],
+    ['a plan with a misspelt option', (healer) => healer.plan('account', { actr: 'x' } as never)],
+    ['a roll with a misspelt option', (healer) => healer.roll('account', { publsh: () => 'ok' } as never)],
+    ['a roll without options', (healer) => healer.roll('account', null as never)],
+    ['an approval that is none', (healer) => healer.apply({} as never, { approvl: 1 } as never)],
+  ])('%s', async (_, act) => {
+    const healer = new CloudflareTokenHealer({ ...base, fetch: () => Promise.reject(new Error('no')) })
+    await expect(act(healer)).rejects.toMatchObject({ code: 'ERR_INVALID_INPUT' })
+  })
+})
+
+it('all zones of an account as a ceiling don’t hold a zone that a user’s token reaches elsewhere', async () => {
+  const { healer, cloudflare, clientOf, account } = await setUp()
+  const own = cloudflare.addToken({ policies: [{ groups: ['API Tokens Write'], resources: cloudflare.onUser() }] })
+  const zone = cloudflare.addZone(cloudflare.addAccount())
+  const target = cloudflare.addToken({ policies: [{ groups: ['D1 Read'], resources: cloudflare.on(account) }] })
+  const one = healer({
+    ...{ client: clientOf(own.value), targets: [{ kind: 'user', accountId: account, tokenId: target.id }] },
+    ...{ required: [{ group: 'DNS Read', resource: { zone } }], ceiling: [{ group: 'DNS Read', resource: 'zones' }] },
+    autoHeal: true,
+  })
+  await expect(one.heal()).rejects.toThrow(OutsideCeilingError)
+  expect(cloudflare.count('PUT')).toBe(0)
+})
+
 describe('by default', () => {
   it('it only reports, with the plan, from a cron too (C3)', async () => {
     const { healer, cloudflare, state } = await setUp()
@@ -204,6 +257,34 @@ describe('an approval (C4)', () => {
     })
     expect(row?.targets[0]?.change?.outcome).toBe('not_approved')
     expect((await one.heal()).changes[0]?.outcome).toBe('not_approved')
+  })
+
+  it('is for the plan as it was: what is changed in it meanwhile, by callback or caller, is not applied', async () => {
+    const { healer, cloudflare, target, account, clock } = await setUp()
+    const more = {
+      effect: 'allow',
+      permission_groups: [{ id: idOf('Billing Write') }],
+      resources: cloudflare.on(account),
+    }
+    const one = healer({
+      cooldown: 0,
+      approve: (plan) => {
+        ;(plan.after as unknown[]).push(more)
+        return true
+      },
+    })
+    expect((await one.heal()).changes[0]).toMatchObject({ outcome: 'healed' })
+    expect(cloudflare.grants(target.id)).toHaveLength(3)
+    cloudflare.setPolicies(target.id, [{ groups: [REQUIRED[0]], resources: cloudflare.on(account) }])
+    const plan = await one.plan()
+    const approval = { planHash: plan.planHash, by: 'ops', expiresAt: clock.now() + 60_000 }
+    const applied = one.apply(plan, { approval })
+    ;(plan.after as unknown[]).push(more)
+    expect((await applied).outcome).toBe('healed')
+    expect(cloudflare.grants(target.id)).toHaveLength(3)
+    await expect(one.apply({ ...plan, warnings: [() => {}] } as never, { approval })).rejects.toMatchObject({
+      code: 'ERR_PLAN_INVALID',
+    })
   })
 
   it('that never comes ends in time', async () => {
@@ -362,6 +443,40 @@ describe('thrashing', () => {
     expect(opened).toMatchObject([{ groups: ['D1 Write'] }])
     await one.resetCircuit()
     expect((await one.heal()).changes[0]?.outcome).toBe('healed')
+  })
+
+  it('of a user’s own grants is seen too, though the last of them goes', async () => {
+    const { healer, cloudflare, clientOf, fake, recorder } = await setUp()
+    const account = cloudflare.addAccount()
+    const policies = [{ groups: ['D1 Read'], resources: cloudflare.on(account) }]
+    const own = cloudflare.addToken({
+      policies: [{ groups: ['API Tokens Write', 'User Details Read'], resources: cloudflare.onUser() }],
+    })
+    const target = cloudflare.addToken({ policies })
+    const one = healer({
+      ...{ client: clientOf(own.value), targets: [{ kind: 'user', tokenId: target.id }] },
+      ...{ required: ['User Details Read'], ceiling: ['User Details Read'], autoHeal: true },
+      ...{ cooldown: 0, maxHealsPerDay: 100 },
+    })
+    const told = recorder(one)
+    for (let run = 0; run < 4; run++) {
+      await one.heal()
+      cloudflare.setPolicies(target.id, policies)
+      await fake.advance('6h')
+    }
+    expect(cloudflare.count('PUT')).toBe(2)
+    expect(told.names()).toContain('circuitOpened')
+  })
+
+  it('is kept off for as long as the cooldown says, be it days', async () => {
+    const { healer, target, account, cloudflare, fake } = await setUp()
+    const one = healer({ ...CEILING, cooldown: '3d', circuitAfter: 100 })
+    await one.heal()
+    cloudflare.setPolicies(target.id, [{ groups: ['Workers Scripts Write'], resources: cloudflare.on(account) }])
+    await fake.advance('2d')
+    expect((await one.heal()).changes[0]).toMatchObject({ outcome: 'held' })
+    await fake.advance('1d')
+    expect((await one.heal()).changes[0]).toMatchObject({ outcome: 'healed' })
   })
 
   it('isn’t seen in what Cloudflare refuses', async () => {

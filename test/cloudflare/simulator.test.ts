@@ -237,6 +237,25 @@ describe('the simulator, by the official client', () => {
     expect((await fetch(`${baseURL.replace('/client/v4', '')}/elsewhere`)).status).toBe(404)
   })
 
+  it('listens once, however often it is started, and takes a Request for one', async () => {
+    const cloudflare = new CloudflareSimulator()
+    const account = cloudflare.addAccount()
+    const { id, value } = cloudflare.addToken({
+      account,
+      policies: [{ groups: ['Account API Tokens Write'], resources: cloudflare.on(account) }],
+    })
+    const urls = await Promise.all([cloudflare.start(), cloudflare.start()])
+    expect(new Set(urls).size).toBe(1)
+    await cloudflare.close()
+    await expect(fetch(`${urls[0]}/user`)).rejects.toThrow('fetch failed')
+    const body = JSON.stringify({ name: 'renamed', policies: cloudflare.token(id).policies })
+    const request = new Request(`https://api.cloudflare.com/client/v4/accounts/${account}/tokens/${id}`, {
+      ...{ method: 'PUT', body, headers: { authorization: `Bearer ${value}` } },
+    })
+    expect((await cloudflare.fetch(request)).status).toBe(200)
+    expect(cloudflare.token(id).name).toBe('renamed')
+  })
+
   it('answers without a socket as with one', async () => {
     const { cloudflare, account, manager } = await at()
     const api = new Cloudflare({ apiToken: manager.value, fetch: cloudflare.fetch, maxRetries: 0 })

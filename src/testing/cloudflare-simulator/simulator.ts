@@ -115,7 +115,7 @@ export class CloudflareSimulator {
   readonly #random: Random
   readonly #world: World
   readonly #faults = new Faults()
-  #server: OpenServer | undefined
+  #server: Promise<OpenServer> | undefined
 
   /** @param options - time, and which of the told behaviours it has */
   constructor(options: CloudflareSimulatorOptions = {}) {
@@ -293,16 +293,20 @@ export class CloudflareSimulator {
 
   /** A `fetch` that asks this Cloudflare, whatever the host of the URL. Arrow function: it is handed on. */
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
-    const url = new URL(input instanceof Request ? input.url : String(input))
-    const headers = Object.fromEntries(new Headers(init?.headers).entries())
+    const request = new Request(input, init)
+    // The caller's own: a Request's may be collected, with those that wait for it.
+    const signal = init?.signal ?? (input instanceof Request ? input.signal : undefined)
+    signal?.throwIfAborted()
+    const url = new URL(request.url)
+    const headers = Object.fromEntries(request.headers.entries())
     const path = url.pathname.replace(/^\/client\/v4/, '')
-    const body = typeof init?.body === 'string' ? init.body : ''
-    init?.signal?.throwIfAborted()
-    const answer = this.handle({ method: init?.method ?? 'GET', path, query: url.searchParams, headers, body })
+    const body = await request.text()
+    const answer = this.handle({ method: request.method, path, query: url.searchParams, headers, body })
     if (answer.connection === 'reset') throw new TypeError('fetch failed')
     if (answer.connection === 'hang') {
       await new Promise((_, reject) => {
-        init?.signal?.addEventListener('abort', () => reject(init.signal?.reason), { once: true })
+        if (signal?.aborted === true) reject(signal.reason)
+        signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
       })
     }
     return new Response(answer.body, { status: answer.status, headers: answer.headers })
@@ -314,14 +318,15 @@ export class CloudflareSimulator {
    * @returns the base URL, `http://127.0.0.1:<port>/client/v4`
    */
   async start(): Promise<string> {
-    this.#server ??= await serve((request) => this.handle(request))
-    return this.#server.url
+    this.#server ??= serve((request) => this.handle(request))
+    return (await this.#server).url
   }
 
   /** Stops listening, and ends the connections. */
   async close(): Promise<void> {
-    await this.#server?.close()
+    const server = await this.#server
     this.#server = undefined
+    await server?.close()
   }
 
   #policy({ effect = 'allow', groups, resources }: SimulatedPolicyInput): SimulatedPolicy {
