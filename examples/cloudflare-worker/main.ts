@@ -41,7 +41,7 @@ if (Miniflare !== undefined) {
     d1Databases: { DB: 'healer' },
     bindings: {
       HEALER_TOKEN: manager.value,
-      BASE_URL: await cloudflare.start(),
+      BASE_URL: await cloudflare.listen(),
       ACCOUNT_ID: account,
       TOKEN_ID: app.id,
     },

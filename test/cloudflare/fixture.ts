@@ -92,7 +92,7 @@ export async function setUp(options: WorldOptions = {}): Promise<World> {
     policies: policies?.(cloudflare, account) ?? [{ groups, resources: on }],
     expires_on: '2031-01-01T00:00:00Z',
   })
-  const url = await cloudflare.start()
+  const url = await cloudflare.listen()
   onTestFinished(async () => {
     await cloudflare.close()
     if (described) expect(cloudflare.requests.filter(({ faulty }) => !faulty).flatMap(breaches)).toEqual([])

@@ -29,7 +29,7 @@ export async function liveHealer(add: (output: unknown) => void): Promise<string
   const own = cloudflare.addToken({ account, policies: [{ groups: ['Account API Tokens Write'], resources: on }] })
   const lost = 'lost-canary-0123456789-abcdefghijklmnop'
   const secrets = [own.value, lost]
-  const url = await cloudflare.start()
+  const url = await cloudflare.listen()
   const line = (...parts: unknown[]): void => add(format(...parts))
   const logger = { debug: line, info: line, warn: line, error: line }
   const official = fromCloudflare(new Cloudflare({ apiToken: own.value, baseURL: url, logLevel: 'debug', logger }))

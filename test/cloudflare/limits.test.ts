@@ -261,7 +261,7 @@ describe('the credential', () => {
   it('follows no redirection', async () => {
     const leaked: string[] = []
     const elsewhere = new CloudflareSimulator()
-    const target = await elsewhere.start()
+    const target = await elsewhere.listen()
     for (const make of ['official', 'own'] as const) {
       const fetch: typeof globalThis.fetch = async (url, init) => {
         leaked.push(`${init?.redirect} ${String(url).slice(0, 22)}`)

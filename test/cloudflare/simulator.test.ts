@@ -9,7 +9,7 @@ async function at(options: CloudflareSimulatorOptions = {}) {
   const clock = fakeClock()
   const cloudflare = new CloudflareSimulator({ clock, ...options })
   const account = cloudflare.addAccount()
-  const baseURL = await cloudflare.start()
+  const baseURL = await cloudflare.listen()
   onTestFinished(async () => {
     await cloudflare.close()
     expect(cloudflare.requests.filter(({ faulty }) => !faulty).flatMap(breaches)).toEqual([])
@@ -244,7 +244,7 @@ describe('the simulator, by the official client', () => {
       account,
       policies: [{ groups: ['Account API Tokens Write'], resources: cloudflare.on(account) }],
     })
-    const urls = await Promise.all([cloudflare.start(), cloudflare.start()])
+    const urls = await Promise.all([cloudflare.listen(), cloudflare.listen()])
     expect(new Set(urls).size).toBe(1)
     await cloudflare.close()
     await expect(fetch(`${urls[0]}/user`)).rejects.toThrow('fetch failed')

@@ -59,7 +59,7 @@ describe.runIf(Miniflare !== undefined)('in workerd, with D1', () => {
       d1Databases: { DB: 'worker-tests' },
       bindings: {
         HEALER_TOKEN: healer.value,
-        BASE_URL: await cloudflare.start(),
+        BASE_URL: await cloudflare.listen(),
         ACCOUNT_ID: account,
         TOKEN_ID: target.id,
       },

@@ -78,7 +78,7 @@ export interface SeenRequest {
 /**
  * A Cloudflare that knows tokens and permission groups, for tests: two families of tokens with their own endpoints, permissions of
  * the caller, statuses, dates and address conditions, updates that replace policies whole and give them back in another order,
- * rolls, delays, and faults to order. Stateful; over loopback HTTP (`start`) or without a socket (`fetch`).
+ * rolls, delays, and faults to order. Stateful; over loopback HTTP (`listen`) or without a socket (`fetch`).
  *
  * What it does where the real API's behaviour is told in two ways is an option; docs/cloudflare.md names what is assumed.
  *
@@ -87,7 +87,7 @@ export interface SeenRequest {
  * const cloudflare = new CloudflareSimulator({ clock })
  * const account = cloudflare.addAccount()
  * const healer = cloudflare.addToken({ account, policies: [{ groups: ['Account API Tokens Write'], resources: cloudflare.on(account) }] })
- * const url = await cloudflare.start()
+ * const url = await cloudflare.listen()
  * // … new Cloudflare({ apiToken: healer.value, baseURL: url })
  * await cloudflare.close()
  * ```
@@ -317,7 +317,7 @@ export class CloudflareSimulator {
    *
    * @returns the base URL, `http://127.0.0.1:<port>/client/v4`
    */
-  async start(): Promise<string> {
+  async listen(): Promise<string> {
     this.#server ??= serve((request) => this.handle(request))
     return (await this.#server).url
   }
