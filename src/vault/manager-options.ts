@@ -8,7 +8,7 @@ import type { VaultRequestError } from './errors.ts'
 import type { VaultEvents } from './events.ts'
 import { checkLogin, type VaultLogin } from './login.ts'
 import { fromNodeVault } from './node-vault-client.ts'
-import { checkSinks, type SinkToken, type VaultSink } from './sink.ts'
+import { type CheckedSink, checkSinks, type VaultSink } from './sink.ts'
 import { isToken } from './token-facts.ts'
 import { checkClient, type VaultClient } from './vault-client.ts'
 
@@ -32,7 +32,7 @@ export interface VaultTokenManagerOptions {
   readonly revokeOld?: Duration | false | undefined
   /** `expiringSoon` is told when less than this is left, or a tenth of the lease where that is less. Default 24 h. */
   readonly warnBelow?: Duration | undefined
-  /** How long one request may take. Default 10 s. */
+  /** How long one request, or one call of a sink, may take. Default 10 s. */
   readonly timeout?: Duration | undefined
   /** How long a login may take, all its requests together. Default 30 s. */
   readonly loginTimeout?: Duration | undefined
@@ -64,7 +64,7 @@ export interface ManagerSettings {
   readonly incrementMs: number | undefined
   readonly allowShorten: boolean
   readonly login: VaultLogin | undefined
-  readonly sinks: readonly ((token: SinkToken) => unknown)[]
+  readonly sinks: readonly CheckedSink[]
   readonly drainMs: number | undefined
   readonly warnBelowMs: number
   readonly timeoutMs: number

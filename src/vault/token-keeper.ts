@@ -24,7 +24,7 @@ export interface KeeperParts {
   /** Ends everything that is under way. */
   readonly signal: AbortSignal
   /** Called with each token that is taken, and the one before. */
-  readonly onToken: (kept: KeptToken, before: KeptToken | undefined) => Promise<void>
+  readonly onToken: (kept: KeptToken, before: KeptToken | undefined) => void
   /** Called when the token is lost. */
   readonly onLost: () => void
 }
@@ -81,13 +81,11 @@ export class TokenKeeper {
         throw explained(error)
       })
       if (found !== undefined) {
-        await this.#take(token, found, false)
-        return this.#entered()
+        return this.#take(token, found, false)
       }
     }
     const { value, from } = await this.#login()
-    await this.#take(value.token, { value: value.facts, from }, true)
-    this.#entered()
+    this.#take(value.token, { value: value.facts, from }, true)
   }
 
   /** Notes a failed first look-up or login, and puts the next off. */
@@ -254,7 +252,7 @@ export class TokenKeeper {
       const { value, from } = await this.#login()
       const found = { value: value.facts, from }
       if (before !== undefined && before.text === value.token) return this.#sameAgain(before, found)
-      await this.#take(value.token, found, true, late)
+      this.#take(value.token, found, true, late)
       return true
     } catch (error) {
       this.#parts.signal.throwIfAborted()
@@ -292,7 +290,7 @@ export class TokenKeeper {
   }
 
   /** Takes a token in place of the one before, if any. `late` is absent for the first. */
-  async #take(token: string, found: Timed<TokenFacts>, ours: boolean, late?: boolean): Promise<void> {
+  #take(token: string, found: Timed<TokenFacts>, ours: boolean, late?: boolean): void {
     const { settings, calls, counters, voice } = this.#parts
     const before = this.#kept
     const kept = new KeptToken(token, found, ours, {
@@ -307,7 +305,7 @@ export class TokenKeeper {
       counters.reauths += 1
       counters.lastRenewalAt = counters.lastCheckAt
     }
-    await this.#parts.onToken(kept, before)
+    this.#parts.onToken(kept, before)
     if (late === undefined) this.#news.started(kept, false)
     else this.#news.replaced(kept, settings.login?.method ?? '', late)
     if (ours) voice.renewed(kept.left(calls.moment()))

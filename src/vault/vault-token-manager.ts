@@ -2,7 +2,7 @@ import { type Duration, parseDuration } from '../kernel/duration.ts'
 import type { Emitter } from '../kernel/emitter.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
-import { HEALTHY, type HealthSource } from '../kernel/health.ts'
+import type { HealthSource } from '../kernel/health.ts'
 import { Counters } from './counters.ts'
 import { VaultShorteningError, VaultStateError } from './errors.ts'
 import type { VaultManagerEvents } from './events.ts'
@@ -132,7 +132,10 @@ export class VaultTokenManager {
     await this.#stopping
   }
 
-  /** Does what is due, for hosts with a timer of their own (`timers: false`): mostly nothing, and then it costs nothing. Call it at least once a second for tokens of minutes. */
+  /**
+   * Does what is due, for hosts with a timer of their own (`timers: false`): mostly nothing, and then it costs nothing. Call it at least once a second for
+   * tokens of minutes, whether or not the last one has ended: it resolves when all is done, which a server or a sink that hangs puts off by `timeout`.
+   */
   async tick(): Promise<void> {
     await this.#run?.tick()
   }
@@ -177,12 +180,11 @@ export class VaultTokenManager {
   /** How well the token is kept, with reasons. Costs no request; fit for a health route, and for `tokens.healthSource('vault', () => manager.health())`. */
   health(): HealthSource {
     const status = this.status()
-    if (status.state === 'static' && status.consecutiveFailures === 0 && this.#run?.sinks.failing === 0) return HEALTHY
     return healthOf({
       status,
       replaceable: this.#settings.login !== undefined,
       lastFailure: this.#run?.keeper.lastFailure,
-      failingSinks: this.#run?.sinks.failing ?? 0,
+      failingSinks: this.#run?.failingSinks ?? 0,
     })
   }
 
@@ -298,6 +300,8 @@ export class VaultTokenManager {
     }
     try {
       await run.enter()
+      await run.tick()
+      run.signal.throwIfAborted()
     } catch (error) {
       if (this.#run === run) {
         this.#run = undefined
@@ -306,7 +310,6 @@ export class VaultTokenManager {
       await run.close()
       throw error
     }
-    await run.tick()
   }
 
   async #stop(run: VaultRun, revoke: boolean): Promise<void> {
