@@ -1,5 +1,5 @@
 import type { Counters } from './counters.ts'
-import { type VaultFailureKind, VaultRequestError } from './errors.ts'
+import { noTokenYet, type VaultFailureKind, VaultRequestError } from './errors.ts'
 import type { VaultExpiredEvent } from './events.ts'
 import { explained, isPolicyDenial, requestError, VERDICTS } from './failure.ts'
 import { KeptToken } from './kept-token.ts'
@@ -165,7 +165,7 @@ export class TokenKeeper {
   /** Looks the token up now: one use. */
   async lookup(signal: AbortSignal): Promise<TokenFacts> {
     const kept = this.#kept
-    if (kept === undefined) throw credentialError('there is no token yet', 'lookup')
+    if (kept === undefined) throw noTokenYet()
     const found = await this.#check.look(kept.text, signal)
     if (this.#kept === kept) kept.learn(found)
     return found.value
@@ -174,7 +174,7 @@ export class TokenKeeper {
   async #renew({ incrementMs, allowShorten, forced = false }: RenewalRequest): Promise<RenewalResult> {
     const { calls, counters, voice, signal } = this.#parts
     const kept = this.#kept
-    if (kept === undefined) throw credentialError('there is no token yet', 'renew')
+    if (kept === undefined) throw noTokenYet()
     if (kept.standing.lease === undefined) return this.#skipped(kept, 'non_expiring')
     // Somebody may have mended the policy, and asks to see.
     const refused = kept.fixed !== undefined && !(forced && kept.fixed === 'policy')

@@ -28,6 +28,7 @@ export class VaultRun {
   readonly #delivering: readonly Rounds[]
   readonly #alarm: Alarm
   readonly #end = new AbortController()
+  #open = false
 
   /**
    * @param settings - the manager's
@@ -105,6 +106,11 @@ export class VaultRun {
     )
   }
 
+  /** Ticks do what is due from now on: once the first token is there, or in order to get it. Until then `enter()` is alone with it. */
+  open(): void {
+    this.#open = true
+  }
+
   /** Sinks that don't have the newest token. */
   get failingSinks(): number {
     return this.#sinks.filter(({ owed }) => owed).length
@@ -112,14 +118,14 @@ export class VaultRun {
 
   /** Does all that is due, and sets the timer for what comes next. Resolves when it is done; never rejects. */
   async tick(): Promise<void> {
-    await Promise.all(this.#parts().map((part) => part.run()))
+    if (this.#open) await this.#runAll()
   }
 
   /** Ends everything that is under way. Resolves when it has ended. */
   async close(): Promise<void> {
     this.#end.abort(new VaultStateError('the manager was stopped'))
     this.#alarm.clear()
-    await this.tick()
+    await this.#runAll()
     this.leases.endAll('released')
     for (const delivery of this.#sinks) delivery.forget()
   }
@@ -137,6 +143,10 @@ export class VaultRun {
       this.#retired.run(signal, true),
     ])
     return revoked
+  }
+
+  async #runAll(): Promise<void> {
+    await Promise.all(this.#parts().map((part) => part.run()))
   }
 
   #parts(): readonly Rounds[] {
