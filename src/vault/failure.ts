@@ -169,6 +169,11 @@ export function isPolicyDenial({ kind, messages }: VaultRequestError): boolean {
   return kind === 'auth' && messages.some((message) => message.startsWith('1 error occurred'))
 }
 
+/** Whether a look-up's failure says that the server doesn't know the token, or refuses it. */
+export function isTokenRefused(error: VaultRequestError): boolean {
+  return error.kind === 'auth' && !isPolicyDenial(error)
+}
+
 /** A first look-up's refusal, with what may be behind it. */
 export function explained(error: VaultRequestError): VaultRequestError {
   if (!isPolicyDenial(error)) return error

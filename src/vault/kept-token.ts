@@ -84,6 +84,8 @@ export class KeptToken {
 
   /** Takes what a look-up told: the time that is left counts anew from there. */
   learn({ value, from }: Timed<TokenFacts>): void {
+    // One that was sent before what is known was granted tells of the time before.
+    if (from.mono < (this.#standing.lease?.from.mono ?? from.mono)) return
     this.#facts = value
     this.usesLeft = value.usesLeft
     if (!value.renewable && !value.nonExpiring) this.fixed ??= value.type === 'batch' ? 'batch' : 'token'
@@ -135,6 +137,11 @@ export class KeptToken {
     const { lease, fullMs, warnWhenLeftMs, ended } = this.#standing
     this.#schedule(lease, fullMs, fullMs)
     this.set({ warnWhenLeftMs, ended })
+  }
+
+  /** It is lost: no time is left, whatever was granted. It is looked at again at `verifyAt`. */
+  lose(now: Moment, verifyAt: number): void {
+    this.set({ ended: true, lease: { ttlMs: 0, from: now }, verifyAt })
   }
 
   /** Changes what is due when. */

@@ -146,7 +146,10 @@ export class LeaseKeeper {
     counters.failed(error.kind)
     if (verdict === 'dead') return this.#end(kept, 'gone')
     if (verdict === 'stop_renewing') return kept.fix()
-    if (verdict === 'confirm' && (await confirm()) === 'alive') return kept.fix()
+    const confirmed = verdict === 'confirm' ? await confirm() : undefined
+    // It may have been let go meanwhile, or lost with its token.
+    if (kept.end !== undefined) return
+    if (confirmed === 'alive') return kept.fix()
     kept.failures += 1
     const now = calls.moment()
     const { kind, retryAfterMs } = error

@@ -1,7 +1,7 @@
 import type { Counters } from './counters.ts'
 import { noTokenYet, type VaultFailureKind, VaultRequestError } from './errors.ts'
 import type { VaultExpiredEvent } from './events.ts'
-import { explained, isPolicyDenial, requestError, VERDICTS } from './failure.ts'
+import { explained, isTokenRefused, requestError, VERDICTS } from './failure.ts'
 import { KeptToken } from './kept-token.ts'
 import { endOf } from './lease-time.ts'
 import { credentialError, logIn } from './login.ts'
@@ -52,7 +52,8 @@ export class TokenKeeper {
   constructor(parts: KeeperParts) {
     this.#parts = parts
     this.#news = new TokenNews(parts.settings, parts.calls, parts.counters, parts.voice)
-    this.#check = new TokenCheck(parts.calls, parts.counters, parts.signal)
+    const onFound = (kept: KeptToken, found: Timed<TokenFacts>): void => this.#learn(kept, found)
+    this.#check = new TokenCheck(parts.calls, parts.counters, parts.signal, onFound)
   }
 
   /** The token that it keeps; absent before the first answer. */
@@ -148,9 +149,13 @@ export class TokenKeeper {
     return this.#replacing
   }
 
-  /** Whether the token is alive, after a 403; `fresh`: an answer of a moment ago won't do. */
-  async confirm(fresh = false): Promise<Confirmed> {
-    return this.#kept === undefined ? 'unknown' : await this.#check.confirm(this.#kept, fresh)
+  /** Whether the token is alive, after a 403 of some other request. A dead one is lost. */
+  async confirm(): Promise<Confirmed> {
+    const kept = this.#kept
+    if (kept === undefined) return 'unknown'
+    const confirmed = await this.#check.confirm(kept, false)
+    if (confirmed === 'dead' && this.#kept === kept) this.#lose('revoked_or_invalid')
+    return confirmed
   }
 
   /** A token that turned out to be dead while it was used. Answers whether there is another now. */
@@ -162,13 +167,21 @@ export class TokenKeeper {
     return this.#parts.settings.login !== undefined && !wait && (await this.replace())
   }
 
-  /** Looks the token up now: one use. */
-  async lookup(signal: AbortSignal): Promise<TokenFacts> {
+  /** Looks the token up now: one use. One that turns out to be dead is lost. */
+  async lookup(): Promise<TokenFacts> {
+    const { signal } = this.#parts
     const kept = this.#kept
     if (kept === undefined) throw noTokenYet()
-    const found = await this.#check.look(kept.text, signal)
-    if (this.#kept === kept) kept.learn(found)
-    return found.value
+    try {
+      const found = await this.#check.look(kept.text)
+      this.#learn(kept, found)
+      return found.value
+    } catch (error) {
+      signal.throwIfAborted()
+      const failure = requestError(error, 'lookup')
+      if (this.#kept === kept && isTokenRefused(failure)) this.#lose('revoked_or_invalid')
+      throw failure
+    }
   }
 
   async #renew({ incrementMs, allowShorten, forced = false }: RenewalRequest): Promise<RenewalResult> {
@@ -209,7 +222,7 @@ export class TokenKeeper {
     if (status !== undefined && status < 500 && status !== 429) kept.spend()
     const verdict = VERDICTS[error.kind]
     if (verdict === 'stop_renewing') return this.#fix(kept, 'server')
-    const confirmed = verdict === 'confirm' ? await this.confirm(true) : undefined
+    const confirmed = verdict === 'confirm' ? await this.#check.confirm(kept, true) : undefined
     this.#parts.signal.throwIfAborted()
     if (this.#kept !== kept) return
     if (confirmed === 'alive') return this.#fix(kept, 'policy')
@@ -230,10 +243,9 @@ export class TokenKeeper {
     try {
       const found = await this.#check.look(kept.text)
       if (this.#kept !== kept) return
-      kept.learn(found)
       kept.failures = 0
       this.#lastFailure = undefined
-      if (why === 'probe') this.#news.started(kept, true)
+      this.#learn(kept, found)
     } catch (error) {
       signal.throwIfAborted()
       const failure = requestError(error, 'lookup')
@@ -241,7 +253,7 @@ export class TokenKeeper {
       counters.failed(failure.kind)
       const delayMs = why === 'probe' ? PROBE_MS * (1 + settings.random.float() / 10) : this.#delay(1, failure, 0)
       kept.set({ verifyAt: calls.moment().mono + delayMs })
-      if (why === 'verify' && failure.kind === 'auth' && !isPolicyDenial(failure)) this.#lose('revoked_or_invalid')
+      if (why === 'verify' && isTokenRefused(failure)) this.#lose('revoked_or_invalid')
     }
   }
 
@@ -271,9 +283,8 @@ export class TokenKeeper {
     const recovered = kept.standing.ended
     const more = found.value.ttlMs > kept.left(this.#parts.calls.moment()) + 1000
     if (!recovered && !more) throw credentialError('it gave the same token again')
-    kept.learn(found)
     this.#entered()
-    if (recovered) this.#news.started(kept, true)
+    this.#learn(kept, found)
     return true
   }
 
@@ -320,10 +331,19 @@ export class TokenKeeper {
   #lose(reason: VaultExpiredEvent['reason']): void {
     const kept = this.#kept
     if (kept === undefined || kept.standing.ended) return
-    const { wall, mono } = this.#parts.calls.moment()
-    kept.set({ ended: true, verifyAt: mono + PROBE_MS })
+    const now = this.#parts.calls.moment()
+    kept.lose(now, now.mono + PROBE_MS)
     this.#parts.onLost()
-    this.#parts.voice.tell('expired', { at: wall, ttlMs: 0, reason })
+    this.#parts.voice.tell('expired', { at: now.wall, ttlMs: 0, reason })
+  }
+
+  /** Takes what a look-up told, and tells what follows from it. */
+  #learn(kept: KeptToken, found: Timed<TokenFacts>): void {
+    if (this.#kept !== kept) return
+    const recovered = kept.standing.ended
+    kept.learn(found)
+    if (recovered) this.#news.started(kept, true)
+    this.#news.fixed(kept)
   }
 
   #fix(kept: KeptToken, reason: 'server' | 'policy'): void {

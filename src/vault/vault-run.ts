@@ -57,7 +57,8 @@ export class VaultRun {
       voice,
       signal,
       token: () => (this.keeper.kept?.standing.ended === false ? this.keeper.kept.text : undefined),
-      confirm: () => this.keeper.confirm(),
+      // What it tells may be due sooner than the timer.
+      confirm: () => this.keeper.confirm().finally(() => this.#keep()),
     })
     this.#retired = new RetiredTokens(settings, calls, voice)
     this.#sinks = settings.sinks.map((sink, index) => {
@@ -157,6 +158,10 @@ export class VaultRun {
     if (!this.#settings.timers || this.signal.aborted) return
     const nextAt = Math.min(...this.#parts().map((part) => part.nextAt))
     this.#alarm.set(nextAt - this.#calls.moment().mono)
+  }
+
+  #keep(): void {
+    if (this.#settings.timers) void this.#keeping.run()
   }
 
   #take(kept: KeptToken, before: KeptToken | undefined): void {

@@ -197,15 +197,13 @@ export class VaultTokenManager {
   }
 
   /**
-   * Asks the server about the token. It costs one use of a token with limited uses, and corrects what is known.
+   * Asks the server about the token. It costs one use of a token with limited uses, and corrects what is known: one that the server refuses is lost.
    *
    * @throws VaultStateError when it isn't started, or has no token yet; VaultRequestError when the server can't be asked
    */
   async lookup(): Promise<TokenFacts> {
     const run = this.#running('look the token up')
-    const facts = await run.keeper.lookup(run.signal)
-    this.#rearm(run)
-    return facts
+    return await run.keeper.lookup().finally(() => this.#rearm(run))
   }
 
   /** Asks the server how it is; needs no token. Never rejects: what can't be reached is `unreachable`. */
