@@ -169,7 +169,7 @@ export function isPolicyDenial({ kind, messages }: VaultRequestError): boolean {
   return kind === 'auth' && messages.some((message) => message.startsWith('1 error occurred'))
 }
 
-/** Whether a look-up's failure says that the server doesn't know the token, or refuses it. */
+/** Whether a token's own request failed because the server doesn't know it, or refuses it. */
 export function isTokenRefused(error: VaultRequestError): boolean {
   return error.kind === 'auth' && !isPolicyDenial(error)
 }

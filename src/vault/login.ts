@@ -5,6 +5,7 @@ import { checkFields } from '../kernel/fields.ts'
 import { Secret } from '../kernel/secret.ts'
 import { withTimeLimit } from '../kernel/time-limit.ts'
 import { type VaultOperation, VaultRequestError } from './errors.ts'
+import { requestError } from './failure.ts'
 import { type GrantedToken, isToken, readLogin, wrappingTokenOf } from './token-facts.ts'
 import type { Timed, VaultCalls } from './vault-calls.ts'
 
@@ -138,6 +139,18 @@ async function logInWithin(login: VaultLogin, calls: VaultCalls, signal: AbortSi
   if (answer instanceof Secret) answer = answer.reveal()
   if (typeof answer !== 'string') return { value: readLogin(answer), from }
   if (!isToken(answer)) throw credentialError('the login answered a text that is no token')
-  const found = await calls.lookup(answer, signal)
-  return { value: { token: answer, facts: found.value }, from: found.from }
+  return await named(answer, calls, signal)
+}
+
+/** What the server tells of a token that a login named. That it doesn't know it is the login's failure. */
+async function named(token: string, calls: VaultCalls, signal: AbortSignal): Promise<Timed<GrantedToken>> {
+  try {
+    const { value: facts, from } = await calls.lookup(token, signal)
+    return { value: { token, facts }, from }
+  } catch (error) {
+    signal.throwIfAborted()
+    const { kind, status, networkCode, retryAfterMs, messages } = requestError(error, 'login')
+    const judged = kind === 'auth' ? 'credentials' : kind
+    throw new VaultRequestError({ operation: 'login', kind: judged, status, networkCode, retryAfterMs, messages })
+  }
 }

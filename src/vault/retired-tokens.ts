@@ -1,5 +1,5 @@
 import { Secret } from '../kernel/secret.ts'
-import { requestError } from './failure.ts'
+import { isPolicyDenial, isTokenRefused, requestError } from './failure.ts'
 import type { ManagerSettings } from './manager-options.ts'
 import { RETRY_BASE_MS } from './schedule.ts'
 import type { VaultCalls } from './vault-calls.ts'
@@ -56,14 +56,15 @@ export class RetiredTokens {
       this.#drop(retired)
     } catch (error) {
       signal.throwIfAborted()
-      const { kind } = requestError(error, 'revoke')
+      const failure = requestError(error, 'revoke')
+      // It is gone already.
+      if (isTokenRefused(failure)) return this.#drop(retired)
       retired.attempts += 1
       retired.at = clock.monotonic() + RETRY_BASE_MS * 10 * 2 ** retired.attempts
-      // 403: it is gone already.
-      if (kind === 'auth' || retired.attempts >= MOST_ATTEMPTS) this.#drop(retired)
-      if (kind !== 'auth') {
-        this.#voice.tell('revocationFailed', { at: clock.now(), ttlMs: 0, kind, attempts: retired.attempts })
-      }
+      // What its policies forbid doesn't pass by waiting.
+      if (isPolicyDenial(failure) || retired.attempts >= MOST_ATTEMPTS) this.#drop(retired)
+      const { kind } = failure
+      this.#voice.tell('revocationFailed', { at: clock.now(), ttlMs: 0, kind, attempts: retired.attempts })
     }
   }
 

@@ -1,5 +1,4 @@
 import type { Counters } from './counters.ts'
-import { VaultRequestError } from './errors.ts'
 import { isPolicyDenial, isTokenRefused, requestError } from './failure.ts'
 import type { KeptToken } from './kept-token.ts'
 import type { TokenFacts } from './token-facts.ts'
@@ -38,13 +37,11 @@ export class TokenCheck {
     this.#signal = signal
   }
 
-  /** What the server tells of a token: one use. One whose last use this was is refused as an unknown one is. */
-  async look(token: string, signal: AbortSignal = this.#signal): Promise<Timed<TokenFacts>> {
-    const found = await this.#calls.lookup(token, signal)
+  /** What the server tells of a token: one use. */
+  async look(token: string): Promise<Timed<TokenFacts>> {
+    const found = await this.#calls.lookup(token, this.#signal)
     this.#counters.lastCheckAt = this.#calls.moment().wall
-    if (found.value.usesLeft !== 0) return found
-    const messages = ['that was the last use of the token']
-    throw new VaultRequestError({ operation: 'lookup', kind: 'auth', messages })
+    return found
   }
 
   /**

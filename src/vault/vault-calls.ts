@@ -1,6 +1,6 @@
 import type { Clock } from '../kernel/clock.ts'
 import { withTimeLimit } from '../kernel/time-limit.ts'
-import type { VaultOperation } from './errors.ts'
+import { type VaultOperation, VaultRequestError } from './errors.ts'
 import { requestError } from './failure.ts'
 import type { Moment } from './lease-time.ts'
 import { type Renewed, readLeaseRenewal, readLookup, readRenewal, type TokenFacts } from './token-facts.ts'
@@ -57,7 +57,11 @@ export class VaultCalls {
   async lookup(token: string, signal: AbortSignal): Promise<Timed<TokenFacts>> {
     const from = this.moment()
     const body = await this.#send({ operation: 'lookup', path: 'auth/token/lookup-self', token, signal })
-    return { value: readLookup(body), from }
+    const value = readLookup(body)
+    if (value.usesLeft !== 0) return { value, from }
+    // From now on it is refused as an unknown one is.
+    const messages = ['that was the last use of the token']
+    throw new VaultRequestError({ operation: 'lookup', kind: 'auth', messages })
   }
 
   /** Renews a token by so many seconds from now. */

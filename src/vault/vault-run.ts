@@ -170,7 +170,9 @@ export class VaultRun {
     if (client.token !== text) client.token = text
     if (before !== undefined) {
       this.leases.endAll('token_replaced')
-      if (before.ours && !before.standing.ended) this.#retired.add(before.text)
+      // Batch tokens can't be revoked.
+      const revocable = before.ours && !before.standing.ended && before.facts.type !== 'batch'
+      if (revocable) this.#retired.add(before.text)
       void this.#retiring.run()
     }
     for (const delivery of this.#sinks) delivery.bring(kept)
