@@ -1,3 +1,4 @@
+import { TokenwrightError } from '../kernel/errors.ts'
 import { TimeLimitError } from '../kernel/time-limit.ts'
 import { type VaultErrorResponse, type VaultFailureKind, type VaultOperation, VaultRequestError } from './errors.ts'
 
@@ -104,6 +105,7 @@ export function factsOf(error: unknown): FailureFacts {
     const { status, networkCode, retryAfterMs, messages, kind } = error
     return { status, networkCode, retryAfterMs, messages, malformed: kind === 'protocol' }
   }
+  if (error instanceof TokenwrightError) return { messages: [], malformed: true }
   if (error instanceof TimeLimitError) return { messages: [], networkCode: 'timeout' }
   const given = objectOf(error)
   const response = objectOf(given?.['response'])
@@ -154,12 +156,26 @@ export function shapeError(operation: VaultOperation, what: string): VaultReques
   return new VaultRequestError({ operation, kind: 'protocol', messages: [what] })
 }
 
+const MOST_TEXTS = 100
+
+/** The texts in what is sent, three levels deep: none of them may be shown. */
+export function textsIn(value: unknown, depth = 0): string[] {
+  if (typeof value === 'string') return [value]
+  if (typeof value !== 'object' || value === null || depth > 2) return []
+  return Object.values(value)
+    .slice(0, MOST_TEXTS)
+    .flatMap((each) => textsIn(each, depth + 1))
+    .slice(0, MOST_TEXTS)
+}
+
 const SHORTEST_SECRET = 4
 
 /** A message of the server's, shortened, without these texts and without what looks like a token. */
 export function redacted(message: string, secrets: readonly string[]): string {
   let text = message.slice(0, MAX_MESSAGE * 4)
-  for (const secret of secrets) if (secret.length >= SHORTEST_SECRET) text = text.replaceAll(secret, '[secret]')
+  // The longest first: of one that holds a shorter one, the rest would stay.
+  const longestFirst = secrets.filter(({ length }) => length >= SHORTEST_SECRET).sort((a, b) => b.length - a.length)
+  for (const secret of longestFirst) text = text.replaceAll(secret, '[secret]')
   text = text.replaceAll(/\b(?:hv[sbr]|[sbr])\.[A-Za-z0-9_.-]{20,}/g, '[secret]').replaceAll(/\s+/g, ' ')
   return text.trim().slice(0, MAX_MESSAGE)
 }

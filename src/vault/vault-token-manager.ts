@@ -206,9 +206,9 @@ export class VaultTokenManager {
     return await run.keeper.lookup().finally(() => this.#rearm(run))
   }
 
-  /** Asks the server how it is; needs no token. Never rejects: what can't be reached is `unreachable`. */
+  /** Asks the server how it is; needs no token, nor that the manager is started. Never rejects: what can't be reached is `unreachable`. */
   serverHealth(): Promise<VaultServerHealth> {
-    return askServerHealth(this.#calls, this.#run?.signal ?? NEVER)
+    return askServerHealth(this.#calls)
   }
 
   /**
