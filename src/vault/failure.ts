@@ -181,8 +181,18 @@ export function redacted(message: string, secrets: readonly string[]): string {
 }
 
 /** Whether a 403 is a policy's: then the server knows the token. Unknown ones are refused in other words. */
-export function isPolicyDenial({ kind, messages }: VaultRequestError): boolean {
-  return kind === 'auth' && messages.some((message) => message.startsWith('1 error occurred'))
+export function isPolicyDenial(error: VaultRequestError): boolean {
+  return error.kind === 'auth' && saysPolicyDenial(error)
+}
+
+/** Whether a policy's words came with a 403, whatever that was judged to be. */
+export function saysPolicyDenial({ status, messages }: VaultRequestError): boolean {
+  return status === 403 && messages.some((message) => message.startsWith('1 error occurred'))
+}
+
+/** Whether a request that failed cost the token a use: the server took it, and answered. */
+export function costUse({ status }: VaultRequestError): boolean {
+  return status !== undefined && status < 500 && status !== 429
 }
 
 /** Whether a token's own request failed because the server doesn't know it, or refuses it. */

@@ -149,9 +149,16 @@ export class KeptToken {
     this.#standing = { ...this.#standing, ...change }
   }
 
+  /** Whether a request of ours may be sent with it: the last use is the host's. */
+  get spare(): boolean {
+    return this.usesLeft === undefined || this.usesLeft > 1
+  }
+
   /** A request was sent with it. */
   spend(): void {
-    if (this.usesLeft !== undefined) this.usesLeft = Math.max(0, this.usesLeft - 1)
+    if (this.usesLeft === undefined) return
+    this.usesLeft = Math.max(0, this.usesLeft - 1)
+    if (!this.spare && this.#standing.lease !== undefined) this.fix('uses')
   }
 
   /** What is left of it, ms; Infinity where it has no end. */
@@ -162,7 +169,7 @@ export class KeptToken {
 
   #schedule(lease: Lease | undefined, fullMs: number, timedMs: number): void {
     const { thresholdMs, warnBelowMs, replaceable, chance } = this.#habits
-    const usable = this.usesLeft === undefined || this.usesLeft > 1
+    const usable = this.spare
     if (!usable && lease !== undefined) this.fixed ??= 'uses'
     const renewable = lease !== undefined && this.fixed === undefined && !this.final
     // Who was warned is warned again only after there was more than that.

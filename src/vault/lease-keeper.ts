@@ -2,7 +2,8 @@ import { InvalidInputError } from '../kernel/errors.ts'
 import type { Counters } from './counters.ts'
 import type { VaultRequestError } from './errors.ts'
 import type { LeaseEnd } from './events.ts'
-import { requestError, VERDICTS } from './failure.ts'
+import { costUse, requestError, VERDICTS } from './failure.ts'
+import type { KeptToken } from './kept-token.ts'
 import type { ManagerSettings } from './manager-options.ts'
 import { retryDelay } from './schedule.ts'
 import { KeptLease, type SecretLease, type SecretLeaseStatus } from './secret-lease.ts'
@@ -27,7 +28,9 @@ export interface LeaseKeeperParts {
   readonly voice: Voice
   readonly signal: AbortSignal
   /** The token that leases are renewed with. */
-  readonly token: () => string | undefined
+  readonly token: () => KeptToken | undefined
+  /** Called with a token that a request was sent with. */
+  readonly onSpent: (kept: KeptToken) => void
   /** Whether the token is alive, after a 403. */
   readonly confirm: () => Promise<Confirmed>
 }
@@ -121,13 +124,15 @@ export class LeaseKeeper {
   }
 
   async #renew(kept: KeptLease): Promise<void> {
-    const { calls, counters, voice, signal, token } = this.#parts
-    const text = token()
+    const { calls, counters, voice, signal, token, onSpent } = this.#parts
+    const holder = token()
     // Without a token nothing can be renewed: the token's own events tell of that.
-    if (text === undefined) return kept.set({ renewAt: calls.moment().mono + 1000 })
+    if (holder === undefined) return kept.set({ renewAt: calls.moment().mono + PAUSE_MS })
+    if (!holder.spare) return kept.fix()
     const requestedMs = kept.wanted(calls.moment())
     try {
-      const renewed = await calls.renewLease(text, kept.id, requestedMs / 1000, signal)
+      const renewed = await calls.renewLease(holder.text, kept.id, requestedMs / 1000, signal)
+      onSpent(holder)
       if (kept.end !== undefined) return
       const { extended, capped } = kept.extend(renewed, requestedMs)
       counters.leaseRenewals += 1
@@ -135,7 +140,9 @@ export class LeaseKeeper {
       voice.tell('leaseRenewed', { at: now.wall, ttlMs: kept.left(now), leaseId: kept.id, extended, capped })
     } catch (error) {
       signal.throwIfAborted()
-      if (kept.end === undefined) await this.#failed(kept, requestError(error, 'renew_lease'))
+      const failure = requestError(error, 'renew_lease')
+      if (costUse(failure)) onSpent(holder)
+      if (kept.end === undefined) await this.#failed(kept, failure)
     }
   }
 

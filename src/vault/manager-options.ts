@@ -28,7 +28,7 @@ export interface VaultTokenManagerOptions {
   readonly login?: VaultLogin | VaultLogin['login'] | undefined
   /** What is handed each token, the first one too. */
   readonly sinks?: readonly VaultSink[] | undefined
-  /** How long a replaced token is left to requests under way before it is revoked, if one of our logins made it. `false`: it is left to its end. Default 30 s. */
+  /** How long a replaced token is left to requests under way before it is revoked, if one of our logins made it, and didn't only name it. `false`: it is left to its end. Default 30 s. */
   readonly revokeOld?: Duration | false | undefined
   /** `expiringSoon` is told when less than this is left, or a tenth of the lease where that is less. Default 24 h. */
   readonly warnBelow?: Duration | undefined

@@ -1,16 +1,16 @@
 import type { Counters } from './counters.ts'
 import { noTokenYet, type VaultFailureKind, VaultRequestError } from './errors.ts'
 import type { VaultExpiredEvent } from './events.ts'
-import { explained, isTokenRefused, requestError, VERDICTS } from './failure.ts'
+import { costUse, explained, isTokenRefused, requestError, VERDICTS } from './failure.ts'
 import { KeptToken } from './kept-token.ts'
 import { endOf } from './lease-time.ts'
-import { credentialError, logIn } from './login.ts'
+import { credentialError, type LoggedIn, logIn } from './login.ts'
 import type { ManagerSettings } from './manager-options.ts'
 import type { RenewalRequest, RenewalResult } from './renewal-result.ts'
 import { retryDelay } from './schedule.ts'
 import { stepOf } from './standing.ts'
 import { type Confirmed, TokenCheck } from './token-check.ts'
-import type { GrantedToken, TokenFacts } from './token-facts.ts'
+import type { TokenFacts } from './token-facts.ts'
 import { TokenNews } from './token-news.ts'
 import type { Timed, VaultCalls } from './vault-calls.ts'
 import type { Voice } from './voice.ts'
@@ -82,11 +82,11 @@ export class TokenKeeper {
         throw explained(error)
       })
       if (found !== undefined) {
-        return this.#take(token, found, false)
+        const value = { token, facts: found.value, made: false }
+        return this.#take({ value, from: found.from }, { login: false })
       }
     }
-    const { value, from } = await this.#login()
-    this.#take(value.token, { value: value.facts, from }, true)
+    this.#take(await this.#login(), { login: true })
   }
 
   /** Notes a failed first look-up or login, and puts the next off. */
@@ -158,6 +158,12 @@ export class TokenKeeper {
     return confirmed
   }
 
+  /** A request that isn't the keeper's own was sent with the token. */
+  spent(kept: KeptToken): void {
+    kept.spend()
+    if (this.#kept === kept) this.#news.fixed(kept)
+  }
+
   /** A token that turned out to be dead while it was used. Answers whether there is another now. */
   async lostInUse(used: string): Promise<boolean> {
     if (this.#kept?.text !== used) return true
@@ -202,7 +208,8 @@ export class TokenKeeper {
       const { wall } = calls.moment()
       counters.renewals += 1
       counters.lastCheckAt = counters.lastRenewalAt = wall
-      this.#lastFailure = undefined
+      // Logins that failed before it aren't in a row any more.
+      this.#entered()
       if (recovered) this.#news.started(kept, true)
       voice.tell('renewed', { at: wall, ttlMs, requestedMs, extended, capped, shortened })
       voice.renewed(ttlMs)
@@ -218,11 +225,10 @@ export class TokenKeeper {
   }
 
   async #renewalFailed(kept: KeptToken, error: VaultRequestError): Promise<void> {
-    const { status } = error
-    if (status !== undefined && status < 500 && status !== 429) kept.spend()
+    if (costUse(error)) this.spent(kept)
     const verdict = VERDICTS[error.kind]
     if (verdict === 'stop_renewing') return this.#fix(kept, 'server')
-    const confirmed = verdict === 'confirm' ? await this.#check.confirm(kept, true) : undefined
+    const confirmed = verdict === 'confirm' && kept.spare ? await this.#check.confirm(kept, true) : undefined
     this.#parts.signal.throwIfAborted()
     if (this.#kept !== kept) return
     if (confirmed === 'alive') return this.#fix(kept, 'policy')
@@ -261,10 +267,10 @@ export class TokenKeeper {
     const before = this.#kept
     const late = before?.standing.ended ?? true
     try {
-      const { value, from } = await this.#login()
-      const found = { value: value.facts, from }
-      if (before !== undefined && before.text === value.token) return this.#sameAgain(before, found)
-      this.#take(value.token, found, true, late)
+      const granted = await this.#login()
+      const { value, from } = granted
+      if (before?.text === value.token) return this.#sameAgain(before, { value: value.facts, from })
+      this.#take(granted, { login: true, late })
       return true
     } catch (error) {
       this.#parts.signal.throwIfAborted()
@@ -288,7 +294,7 @@ export class TokenKeeper {
     return true
   }
 
-  async #login(): Promise<Timed<GrantedToken>> {
+  async #login(): Promise<Timed<LoggedIn>> {
     const { settings, calls, signal } = this.#parts
     const { login } = settings
     if (login === undefined) throw credentialError('there is no login')
@@ -301,10 +307,10 @@ export class TokenKeeper {
   }
 
   /** Takes a token in place of the one before, if any. `late` is absent for the first. */
-  #take(token: string, found: Timed<TokenFacts>, ours: boolean, late?: boolean): void {
+  #take({ value, from }: Timed<LoggedIn>, { login, late }: { login: boolean; late?: boolean }): void {
     const { settings, calls, counters, voice } = this.#parts
     const before = this.#kept
-    const kept = new KeptToken(token, found, ours, {
+    const kept = new KeptToken(value.token, { value: value.facts, from }, value.made, {
       ...settings,
       replaceable: settings.login !== undefined,
       chance: () => settings.random.float(),
@@ -312,14 +318,14 @@ export class TokenKeeper {
     this.#kept = kept
     this.#entered()
     counters.lastCheckAt = calls.moment().wall
-    if (ours) {
+    if (login) {
       counters.reauths += 1
       counters.lastRenewalAt = counters.lastCheckAt
     }
     this.#parts.onToken(kept, before)
     if (late === undefined) this.#news.started(kept, false)
     else this.#news.replaced(kept, settings.login?.method ?? '', late)
-    if (ours) voice.renewed(kept.left(calls.moment()))
+    if (login) voice.renewed(kept.left(calls.moment()))
     this.#news.fixed(kept)
   }
 

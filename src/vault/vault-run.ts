@@ -56,7 +56,8 @@ export class VaultRun {
       counters,
       voice,
       signal,
-      token: () => (this.keeper.kept?.standing.ended === false ? this.keeper.kept.text : undefined),
+      token: () => (this.keeper.kept?.standing.ended === false ? this.keeper.kept : undefined),
+      onSpent: (kept) => this.keeper.spent(kept),
       // What it tells may be due sooner than the timer.
       confirm: () => this.keeper.confirm().finally(() => this.#keep()),
     })

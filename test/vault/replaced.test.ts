@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { appRoleLogin, tokenFileLogin } from '../../src/vault/index.ts'
-import { bench } from './fixture.ts'
+import { appRoleLogin, tokenFileLogin, wrappedTokenLogin } from '../../src/vault/index.ts'
+import { bench, LOOKUP, RENEW } from './fixture.ts'
 import { until } from './worlds.ts'
 
 const REVOKE = 'auth/token/revoke-self'
@@ -35,6 +35,28 @@ describe('a token that was replaced', () => {
     expect(all('revocationFailed')).toMatchObject([{ kind: 'auth', attempts: 1 }])
     expect(simulator.count(REVOKE)).toBe(1)
     await manager.stop()
+  })
+
+  it('and that a login only named, out of a file or by its text, is somebody else’s: it isn’t revoked', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tokenwright-vault-'))
+    const file = join(folder, 'token')
+    for (const login of [tokenFileLogin({ file }), () => readFileSync(file, 'utf8')]) {
+      const { manage, token, clock, simulator } = bench()
+      const first = await token({ ttl: '60s', renewable: false })
+      writeFileSync(file, first)
+      const { manager, all, vault } = await manage(undefined, { login, revokeOld: '1s' })
+      await manager.start()
+      expect(manager.status().reauthCount).toBe(1)
+      writeFileSync(file, await token({ ttl: '1h' }))
+      await clock.advance('45s')
+      await until(() => all('reauthenticated').length > 0, clock)
+      await clock.advance('5s')
+      expect(vault.token).not.toBe(first)
+      expect(simulator.count(REVOKE)).toBe(0)
+      expect(await simulator.call('GET', LOOKUP, {}, first)).toMatchObject({ data: { id: first } })
+      await manager.stop()
+    }
+    rmSync(folder, { recursive: true })
   })
 
   it('and is gone already is no failure', async () => {
@@ -92,4 +114,99 @@ describe('a login that names a token', () => {
     expect(all('renewalFailed')).toEqual([])
     await manager.stop()
   })
+})
+
+it('a file for a credential is read no further than it may be long', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tokenwright-vault-'))
+  const file = join(folder, 'token')
+  writeFileSync(file, '')
+  // Without blocks on the disk, and longer than any text can be.
+  truncateSync(file, 600 * 1024 * 1024)
+  const { manage } = bench()
+  const { manager } = await manage(undefined, { login: tokenFileLogin({ file }), startTimeout: 0 })
+  await expect(manager.start()).rejects.toMatchObject({ messages: ['the file for token is longer than 64 kB'] })
+  rmSync(folder, { recursive: true })
+})
+
+it('failed logins are forgotten with the next renewal that succeeds', async () => {
+  const { manage, clock, appRole, simulator } = bench()
+  const login = appRoleLogin(await appRole({ token_ttl: '1h', token_max_ttl: '24h' }))
+  const { manager, all } = await manage(undefined, { login })
+  await manager.start()
+  const endless = { times: Number.POSITIVE_INFINITY } as const
+  simulator.fault({ kind: 'answer', status: 503, path: RENEW, ...endless })
+  simulator.fault({
+    kind: 'answer',
+    status: 400,
+    errors: ['invalid role or secret ID'],
+    path: 'auth/approle',
+    ...endless,
+  })
+  await clock.advance('56m')
+  expect(all('reauthFailed').length).toBeGreaterThan(0)
+  simulator.clearFaults()
+  simulator.fault({
+    kind: 'answer',
+    status: 400,
+    errors: ['invalid role or secret ID'],
+    path: 'auth/approle',
+    ...endless,
+  })
+  await clock.advance('3m')
+  expect(manager.status()).toMatchObject({ renewalCount: 1, reauthCount: 1, consecutiveFailures: 0 })
+  expect(manager.health()).toEqual({ status: 'healthy', reasons: [] })
+  await manager.stop()
+})
+
+describe('limited uses', () => {
+  it('are spent by the renewals of leases too: the last isn’t, and the leases are given up in time', async () => {
+    const { manage, token, clock, simulator } = bench()
+    await simulator.call('POST', 'sys/mounts/database', { type: 'database' })
+    await simulator.call('POST', 'database/roles/r', { default_ttl: '60s', max_ttl: '24h' })
+    const given = await token({ ttl: '10h', num_uses: 4 })
+    const { manager, all } = await manage(given)
+    await manager.start()
+    const lease = manager.lease(await simulator.call('GET', 'database/creds/r'))
+    await clock.advance('50s')
+    expect([simulator.count('sys/leases/renew'), manager.status().usesLeft]).toEqual([1, 2])
+    await clock.advance('40s')
+    expect([simulator.count('sys/leases/renew'), manager.status().usesLeft]).toEqual([2, 1])
+    expect(all('nonRenewable')).toMatchObject([{ reason: 'uses' }])
+    await clock.advance('50s')
+    expect(await lease.ended).toBe('not_renewable')
+    expect(all('leaseEnded')[0].ttlMs).toBeGreaterThan(10_000)
+    expect(simulator.count('sys/leases/renew')).toBe(2)
+    expect(await simulator.call('GET', LOOKUP, {}, given)).toMatchObject({ data: { num_uses: -1 } })
+    await manager.stop()
+  })
+
+  it('are spent by refused renewals too: the last isn’t', async () => {
+    const { manage, token, clock, simulator } = bench()
+    const given = await token({ ttl: '1h', num_uses: 4 })
+    const { manager, all } = await manage(given)
+    await manager.start()
+    // Refused by the server itself, which counted the use.
+    simulator.fault({ kind: 'answer', status: 404, path: RENEW, times: Number.POSITIVE_INFINITY })
+    await clock.advance('59m')
+    expect([simulator.count(RENEW), manager.status().usesLeft]).toEqual([2, 1])
+    expect(all('nonRenewable')).toMatchObject([{ reason: 'uses' }])
+    await manager.stop()
+  })
+})
+
+it('a wrapped token that is good for one use isn’t looked up, which would use it up', async () => {
+  const { manage, client, simulator } = bench()
+  const root = await client(simulator.rootToken)
+  const options = { headers: { 'X-Vault-Wrap-TTL': '60s' } }
+  const made = (await root.write('auth/token/create', { ttl: '1h', num_uses: 1 }, options)) as {
+    wrap_info: { token: string }
+  }
+  const { manager, vault } = await manage(undefined, {
+    login: wrappedTokenLogin({ wrappingToken: made.wrap_info.token }),
+  })
+  await manager.start()
+  expect(manager.status().usesLeft).toBe(1)
+  expect(simulator.count(LOOKUP)).toBe(0)
+  await manager.withToken(() => vault.write('cubbyhole/mine', { x: 1 }))
+  await manager.stop()
 })
