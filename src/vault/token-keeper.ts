@@ -153,6 +153,8 @@ export class TokenKeeper {
   async confirm(): Promise<Confirmed> {
     const kept = this.#kept
     if (kept === undefined) return 'unknown'
+    // It was found dead, and is being replaced.
+    if (kept.standing.ended && this.#replacing !== undefined) return 'dead'
     const confirmed = await this.#check.confirm(kept, false)
     if (confirmed === 'dead' && this.#kept === kept) this.#lose('revoked_or_invalid')
     return confirmed

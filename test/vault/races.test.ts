@@ -168,6 +168,26 @@ describe('what a look-up tells', () => {
   })
 })
 
+it('a 403 that comes while a dead token is being replaced needs no look-up of its own', async () => {
+  const { manage, appRole, clock, simulator } = bench()
+  const login = appRoleLogin(await appRole({ token_ttl: '1h' }))
+  const { manager, vault } = await manage(undefined, { login })
+  await manager.start()
+  await simulator.call('POST', 'auth/token/revoke', { token: vault.token })
+  simulator.fault({ kind: 'latency', ms: 2000, path: 'auth/approle/login' })
+  const use = () => manager.withToken((token) => vault.read(LOOKUP).then(() => token))
+  const uses = [use()]
+  for (let i = 0; i < 5; i++) {
+    await clock.advance('100ms')
+    uses.push(use())
+  }
+  await clock.advance('2s')
+  expect(await Promise.all(uses)).toEqual(uses.map(() => vault.token))
+  // Six that are refused, the one look-up, and six that aren't.
+  expect([simulator.count(LOOKUP), simulator.count('auth/approle/login')]).toEqual([13, 2])
+  await manager.stop()
+})
+
 it('a token that is lost has no time left, whatever it was granted', async () => {
   const { manage, token, clock, simulator } = bench()
   const given = await token()
