@@ -247,6 +247,22 @@ export const EXCHANGES: readonly Exchange[] = [
     },
   },
   {
+    name: 'AppRole: a secret_id with a time of its own',
+    async run(world) {
+      const mount = `approle-${world.unique}`
+      await world.raw('POST', `sys/auth/${mount}`, { body: { type: 'approle' } })
+      await world.raw('POST', `auth/${mount}/role/app`, { body: { token_ttl: '60s', secret_id_ttl: '3s' } })
+      const { role_id } = (await world.raw('GET', `auth/${mount}/role/app/role-id`)).body.data
+      const { data } = (await world.raw('POST', `auth/${mount}/role/app/secret-id`, { body: {} })).body
+      expect(data.secret_id_ttl).toBe(3)
+      const at = ['POST', `auth/${mount}/login`] as const
+      const body = { role_id, secret_id: data.secret_id }
+      expect((await world.raw(...at, { token: '', body })).status).toBe(200)
+      await world.pass(3500)
+      await refused(world, 400, ['invalid role or secret ID'], ...at, { token: '', body })
+    },
+  },
+  {
     name: 'userpass',
     async run(world) {
       const mount = `userpass-${world.unique}`
@@ -259,6 +275,13 @@ export const EXCHANGES: readonly Exchange[] = [
       const wrong = 'invalid username or password'
       await refused(world, 400, [wrong], ...at, { token: '', body: { password: 'x' } })
       await refused(world, 400, [wrong], 'POST', `auth/${mount}/login/eve`, { token: '', body: { password: 'x' } })
+      // Names are the same in any letters.
+      await world.raw('POST', `auth/${mount}/users/Alice`, { body })
+      for (const name of ['alice', 'ALICE']) {
+        const found = await world.raw('POST', `auth/${mount}/login/${name}`, { token: '', body })
+        expect(found.body.auth).toMatchObject({ metadata: { username: 'alice' } })
+      }
+      expect((await world.raw('GET', `auth/${mount}/users/aLICE`)).status).toBe(200)
     },
   },
   {
