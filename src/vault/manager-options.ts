@@ -127,6 +127,10 @@ export function checkManagerOptions(options: VaultTokenManagerOptions): ManagerS
       throw new InvalidInputError(field, 'is not a function', 'give a function, or leave it out')
     }
   }
+  const { events } = options
+  if (events !== undefined && (typeof events?.emit !== 'function' || typeof events.listenerFailed !== 'function')) {
+    throw new InvalidInputError('events', 'is no emitter', 'give tokens.events, or an Emitter')
+  }
   return {
     client,
     checkIntervalMs: parseDuration('checkInterval', options.checkInterval ?? '5m', LEAST),
@@ -146,7 +150,7 @@ export function checkManagerOptions(options: VaultTokenManagerOptions): ManagerS
     name,
     onRenewal,
     onFailure,
-    events: options.events,
+    events,
     clock: options.clock ?? systemClock(),
     random: options.random ?? systemRandom(),
   }

@@ -6,6 +6,7 @@ import { TimeLimitError } from '../../src/kernel/time-limit.ts'
 import type { VaultFailureKind, VaultOperation } from '../../src/vault/errors.ts'
 import { factsOf, kindOf, redacted, requestError, retryAfterOf, VERDICTS } from '../../src/vault/failure.ts'
 import { VaultTokenManager, type VaultTokenManagerOptions } from '../../src/vault/index.ts'
+import { readLogin, readLookup } from '../../src/vault/token-facts.ts'
 
 /** An error as node-vault makes them. */
 function nodeVaultError(statusCode: number, ...errors: string[]): Error {
@@ -89,6 +90,19 @@ describe('the decision table', () => {
   it('leaves what was judged as it is', () => {
     const judged = requestError(nodeVaultError(400, 'invalid role or secret ID'), 'login')
     expect(requestError(judged, 'lookup')).toBe(judged)
+  })
+})
+
+describe('what is read of answers', () => {
+  it('a look-up in the last second, without a word of how long it was granted: all of it is that second', () => {
+    const facts = readLookup({ data: { ttl: 0, expire_time: '2030-01-01T00:00:00Z', renewable: true } })
+    expect(facts).toMatchObject({ ttlMs: 999, fullMs: 999, nonExpiring: false })
+  })
+
+  it('a login that grants less than nothing grants no token without an end', () => {
+    const auth = { client_token: 's.x', lease_duration: -1, renewable: true }
+    expect(() => readLogin({ auth })).toThrow('no token with a lease')
+    expect(readLogin({ auth: { ...auth, lease_duration: 0 } }).facts.nonExpiring).toBe(true)
   })
 })
 
