@@ -25,7 +25,8 @@ export interface SinkDeliveryParts {
 export class SinkDelivery {
   readonly #parts: SinkDeliveryParts
   #newest: KeptToken | undefined
-  #owed = false
+  /** What is still to be brought; another object each time, so that nothing that comes meanwhile is taken for done. */
+  #owed: { readonly kept: KeptToken } | undefined
   #failures = 0
   /** The monotonic time of the next attempt. */
   #at = Number.NEGATIVE_INFINITY
@@ -37,13 +38,13 @@ export class SinkDelivery {
 
   /** Whether the sink hasn't taken the newest token. */
   get owed(): boolean {
-    return this.#owed
+    return this.#owed !== undefined
   }
 
   /** Takes a token for the sink. */
   bring(kept: KeptToken): void {
     this.#newest = kept
-    this.#owed = true
+    this.#owed = { kept }
     this.#at = Number.NEGATIVE_INFINITY
     this.#parts.onOwed()
   }
@@ -52,25 +53,25 @@ export class SinkDelivery {
   async run(): Promise<number> {
     const { settings, signal } = this.#parts
     const { clock, timeoutMs } = settings
-    const kept = this.#newest
-    if (kept === undefined || !this.#owed) return Number.POSITIVE_INFINITY
+    const owed = this.#owed
+    if (owed === undefined) return Number.POSITIVE_INFINITY
     const waitMs = this.#at - clock.monotonic()
     if (waitMs > 0) return waitMs
     try {
-      await withTimeLimit(clock, timeoutMs, (inner) => this.#call(kept, inner), signal)
+      await withTimeLimit(clock, timeoutMs, (inner) => this.#call(owed.kept, inner), signal)
       this.#failures = 0
-      if (this.#newest === kept) this.#owed = false
+      if (this.#owed === owed) this.#owed = undefined
     } catch (error) {
       signal.throwIfAborted()
-      this.#failed(kept, error)
+      this.#failed(owed, error)
     }
-    return this.#owed ? Math.max(0, this.#at - clock.monotonic()) : Number.POSITIVE_INFINITY
+    return this.owed ? Math.max(0, this.#at - clock.monotonic()) : Number.POSITIVE_INFINITY
   }
 
   /** Forgets the token. */
   forget(): void {
     this.#newest = undefined
-    this.#owed = false
+    this.#owed = undefined
   }
 
   async #call(kept: KeptToken, signal: AbortSignal): Promise<void> {
@@ -83,13 +84,13 @@ export class SinkDelivery {
     }
   }
 
-  #failed(kept: KeptToken, error: unknown): void {
+  #failed(owed: { readonly kept: KeptToken }, error: unknown): void {
     const { settings, calls, voice, index: sink } = this.#parts
     this.#failures += 1
     const failures = this.#failures
     const timing = { failures, kind: 'unavailable' as const, leftMs: 0, chance: settings.random.float() }
     const now = calls.moment()
-    if (this.#newest === kept) this.#at = now.mono + retryDelay(timing)
-    voice.tell('sinkFailed', { at: now.wall, ttlMs: kept.left(now), sink, code: codeOf(error), failures })
+    if (this.#owed === owed) this.#at = now.mono + retryDelay(timing)
+    voice.tell('sinkFailed', { at: now.wall, ttlMs: owed.kept.left(now), sink, code: codeOf(error), failures })
   }
 }

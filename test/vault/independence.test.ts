@@ -123,6 +123,28 @@ describe('a sink', () => {
     expect(clock.pending()).toBe(0)
   })
 
+  it('that was given up and ends while the newer one is on its way gets the newer one again too', async () => {
+    const { manage, clock, appRole } = bench()
+    const { calls, sink } = slowSink()
+    const login = appRoleLogin(await appRole({ token_ttl: '60s', token_max_ttl: '60s' }))
+    const { manager, vault } = await manage(undefined, { login, sinks: [sink] })
+    const starting = manager.start()
+    await clock.advance('12s')
+    await starting
+    const first = vault.token
+    calls[1]?.done()
+    await clock.advance('35s')
+    calls[0]?.done()
+    await clock.advance(1)
+    calls[2]?.done()
+    await clock.advance(1)
+    expect(calls.map(({ token }) => token)).toEqual([first, first, vault.token, vault.token])
+    calls[3]?.done()
+    await clock.advance(1)
+    expect(manager.health().status).toBe('healthy')
+    await manager.stop()
+  })
+
   it('is told what the token has left now, when it is tried again', async () => {
     const { manage, token, clock } = bench()
     const left: number[] = []
