@@ -91,11 +91,12 @@ export class LeaseKeeper {
 
   /** Does what is due. Answers for how long nothing is, ms. */
   async run(): Promise<number> {
-    const due = [...this.#entries.values()].filter(({ kept }) => this.#step(kept).do !== 'wait').values()
+    const due = [...this.#entries.values()].filter(({ kept }) => this.#step(kept).do !== 'wait')
+    const next = due.values()
     const work = async (): Promise<void> => {
-      for (const { kept } of due) await this.#run(kept)
+      for (const { kept } of next) await this.#run(kept)
     }
-    await Promise.all(Array.from({ length: MOST_AT_ONCE }, work))
+    await Promise.all(Array.from({ length: Math.min(due.length, MOST_AT_ONCE) }, work))
     let forMs = Number.POSITIVE_INFINITY
     for (const { kept } of this.#entries.values()) {
       const step = this.#step(kept)

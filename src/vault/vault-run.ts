@@ -57,8 +57,11 @@ export class VaultRun {
       voice,
       signal,
       token: () => (this.keeper.kept?.standing.ended === false ? this.keeper.kept : undefined),
-      onSpent: (kept) => this.keeper.spent(kept),
-      // What it tells may be due sooner than the timer.
+      // What follows from these two may be due sooner than the timer.
+      onSpent: (kept) => {
+        this.keeper.spent(kept)
+        this.#keep()
+      },
       confirm: () => this.keeper.confirm().finally(() => this.#keep()),
     })
     this.#retired = new RetiredTokens(settings, calls, voice)
