@@ -65,10 +65,10 @@ describe('a token that was replaced', () => {
     const { manager, vault, all } = await manage(undefined, { login, revokeOld: '30s' })
     await manager.start()
     const first = vault.token
-    await clock.advance('44s')
+    await clock.advance('46s')
     expect(all('reauthenticated')).toHaveLength(1)
     await simulator.call('POST', 'auth/token/revoke', { token: first })
-    await clock.advance('40s')
+    await clock.advance('35s')
     expect([simulator.count(REVOKE), all('revocationFailed')]).toEqual([1, []])
     await manager.stop()
   })
