@@ -132,6 +132,11 @@ export class VaultStateError extends TokenwrightError<'ERR_VAULT_STATE'> {
   }
 }
 
+/** What needs a token was asked for before there was one. */
+export function noTokenYet(): VaultStateError {
+  return new VaultStateError('there is no token yet', "wait for 'started'")
+}
+
 /** A renewal would have left the token with less time than it has. Nothing was sent. */
 export class VaultShorteningError extends TokenwrightError<'ERR_VAULT_SHORTENING'> {
   /** What is left of the token, ms. */

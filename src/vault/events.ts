@@ -114,7 +114,7 @@ export interface VaultSinkFailedEvent extends VaultEvent {
   readonly failures: number
 }
 
-/** A token that was replaced couldn't be revoked; after three attempts it is left to its end. */
+/** A token that was replaced couldn't be revoked; after three attempts, or one that its policies forbid, it is left to its end. */
 export interface VaultRevocationFailedEvent extends VaultEvent {
   readonly kind: VaultFailureKind
   /** Attempts so far. */

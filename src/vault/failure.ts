@@ -1,3 +1,4 @@
+import { TokenwrightError } from '../kernel/errors.ts'
 import { TimeLimitError } from '../kernel/time-limit.ts'
 import { type VaultErrorResponse, type VaultFailureKind, type VaultOperation, VaultRequestError } from './errors.ts'
 
@@ -104,6 +105,7 @@ export function factsOf(error: unknown): FailureFacts {
     const { status, networkCode, retryAfterMs, messages, kind } = error
     return { status, networkCode, retryAfterMs, messages, malformed: kind === 'protocol' }
   }
+  if (error instanceof TokenwrightError) return { messages: [], malformed: true }
   if (error instanceof TimeLimitError) return { messages: [], networkCode: 'timeout' }
   const given = objectOf(error)
   const response = objectOf(given?.['response'])
@@ -154,19 +156,48 @@ export function shapeError(operation: VaultOperation, what: string): VaultReques
   return new VaultRequestError({ operation, kind: 'protocol', messages: [what] })
 }
 
+const MOST_TEXTS = 100
+
+/** The texts in what is sent, three levels deep: none of them may be shown. */
+export function textsIn(value: unknown, depth = 0): string[] {
+  if (typeof value === 'string') return [value]
+  if (typeof value !== 'object' || value === null || depth > 2) return []
+  return Object.values(value)
+    .slice(0, MOST_TEXTS)
+    .flatMap((each) => textsIn(each, depth + 1))
+    .slice(0, MOST_TEXTS)
+}
+
 const SHORTEST_SECRET = 4
 
 /** A message of the server's, shortened, without these texts and without what looks like a token. */
 export function redacted(message: string, secrets: readonly string[]): string {
   let text = message.slice(0, MAX_MESSAGE * 4)
-  for (const secret of secrets) if (secret.length >= SHORTEST_SECRET) text = text.replaceAll(secret, '[secret]')
+  // The longest first: of one that holds a shorter one, the rest would stay.
+  const longestFirst = secrets.filter(({ length }) => length >= SHORTEST_SECRET).sort((a, b) => b.length - a.length)
+  for (const secret of longestFirst) text = text.replaceAll(secret, '[secret]')
   text = text.replaceAll(/\b(?:hv[sbr]|[sbr])\.[A-Za-z0-9_.-]{20,}/g, '[secret]').replaceAll(/\s+/g, ' ')
   return text.trim().slice(0, MAX_MESSAGE)
 }
 
 /** Whether a 403 is a policy's: then the server knows the token. Unknown ones are refused in other words. */
-export function isPolicyDenial({ kind, messages }: VaultRequestError): boolean {
-  return kind === 'auth' && messages.some((message) => message.startsWith('1 error occurred'))
+export function isPolicyDenial(error: VaultRequestError): boolean {
+  return error.kind === 'auth' && saysPolicyDenial(error)
+}
+
+/** Whether a policy's words came with a 403, whatever that was judged to be. */
+export function saysPolicyDenial({ status, messages }: VaultRequestError): boolean {
+  return status === 403 && messages.some((message) => message.startsWith('1 error occurred'))
+}
+
+/** Whether a request that failed cost the token a use: the server took it, and answered. */
+export function costUse({ status }: VaultRequestError): boolean {
+  return status !== undefined && status < 500 && status !== 429
+}
+
+/** Whether a token's own request failed because the server doesn't know it, or refuses it. */
+export function isTokenRefused(error: VaultRequestError): boolean {
+  return error.kind === 'auth' && !isPolicyDenial(error)
 }
 
 /** A first look-up's refusal, with what may be behind it. */

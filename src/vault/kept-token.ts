@@ -84,6 +84,8 @@ export class KeptToken {
 
   /** Takes what a look-up told: the time that is left counts anew from there. */
   learn({ value, from }: Timed<TokenFacts>): void {
+    // One that was sent before what is known was granted tells of the time before.
+    if (from.mono < (this.#standing.lease?.from.mono ?? from.mono)) return
     this.#facts = value
     this.usesLeft = value.usesLeft
     if (!value.renewable && !value.nonExpiring) this.fixed ??= value.type === 'batch' ? 'batch' : 'token'
@@ -137,14 +139,26 @@ export class KeptToken {
     this.set({ warnWhenLeftMs, ended })
   }
 
+  /** It is lost: no time is left, whatever was granted. It is looked at again at `verifyAt`. */
+  lose(now: Moment, verifyAt: number): void {
+    this.set({ ended: true, lease: { ttlMs: 0, from: now }, verifyAt })
+  }
+
   /** Changes what is due when. */
   set(change: Partial<Standing>): void {
     this.#standing = { ...this.#standing, ...change }
   }
 
+  /** Whether a request of ours may be sent with it: the last use is the host's. */
+  get spare(): boolean {
+    return this.usesLeft === undefined || this.usesLeft > 1
+  }
+
   /** A request was sent with it. */
   spend(): void {
-    if (this.usesLeft !== undefined) this.usesLeft = Math.max(0, this.usesLeft - 1)
+    if (this.usesLeft === undefined) return
+    this.usesLeft = Math.max(0, this.usesLeft - 1)
+    if (!this.spare && this.#standing.lease !== undefined) this.fix('uses')
   }
 
   /** What is left of it, ms; Infinity where it has no end. */
@@ -155,7 +169,7 @@ export class KeptToken {
 
   #schedule(lease: Lease | undefined, fullMs: number, timedMs: number): void {
     const { thresholdMs, warnBelowMs, replaceable, chance } = this.#habits
-    const usable = this.usesLeft === undefined || this.usesLeft > 1
+    const usable = this.spare
     if (!usable && lease !== undefined) this.fixed ??= 'uses'
     const renewable = lease !== undefined && this.fixed === undefined && !this.final
     // Who was warned is warned again only after there was more than that.

@@ -3,6 +3,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import type { HookAnswer, ValueContext } from '../rotation/hooks.ts'
+import { VaultStateError } from './errors.ts'
 import { factsOf, requestError } from './failure.ts'
 import { checkClient, checkMount, type VaultClient, type VaultRequestOptions } from './vault-client.ts'
 import type { VaultTokenManager } from './vault-token-manager.ts'
@@ -57,6 +58,7 @@ export function publishToVaultKv(options: PublishToVaultKvOptions): (context: Va
       context.signal.throwIfAborted()
       // Somebody else wrote: read anew.
       if (factsOf(error).messages.some((message) => message.includes(CAS_LOST))) return 'unknown'
+      if (error instanceof VaultStateError) throw error
       throw requestError(error, 'write', [context.token])
     }
   }

@@ -2,11 +2,12 @@ import { InvalidInputError } from '../kernel/errors.ts'
 import type { Counters } from './counters.ts'
 import type { VaultRequestError } from './errors.ts'
 import type { LeaseEnd } from './events.ts'
-import { requestError, VERDICTS } from './failure.ts'
+import { costUse, requestError, VERDICTS } from './failure.ts'
+import type { KeptToken } from './kept-token.ts'
 import type { ManagerSettings } from './manager-options.ts'
 import { retryDelay } from './schedule.ts'
 import { KeptLease, type SecretLease, type SecretLeaseStatus } from './secret-lease.ts'
-import { stepOf } from './standing.ts'
+import { type Step, stepOf } from './standing.ts'
 import type { Confirmed } from './token-check.ts'
 import type { VaultCalls } from './vault-calls.ts'
 import type { Voice } from './voice.ts'
@@ -27,7 +28,9 @@ export interface LeaseKeeperParts {
   readonly voice: Voice
   readonly signal: AbortSignal
   /** The token that leases are renewed with. */
-  readonly token: () => string | undefined
+  readonly token: () => KeptToken | undefined
+  /** Called with a token that a request was sent with. */
+  readonly onSpent: (kept: KeptToken) => void
   /** Whether the token is alive, after a 403. */
   readonly confirm: () => Promise<Confirmed>
 }
@@ -38,6 +41,10 @@ interface Entry {
 }
 
 const MOST_LEASES = 10_000
+/** Leases that are renewed side by side: some that hang must not let the others run out. */
+const MOST_AT_ONCE = 50
+/** After more steps in a row than make sense, the next come so much later, ms. */
+const PAUSE_MS = 1000
 
 /** Keeps the leases of secrets alive, as long as the token that they hang on lives. */
 export class LeaseKeeper {
@@ -84,9 +91,18 @@ export class LeaseKeeper {
 
   /** Does what is due. Answers for how long nothing is, ms. */
   async run(): Promise<number> {
-    const waits = [Number.POSITIVE_INFINITY]
-    for (const { kept } of [...this.#entries.values()]) waits.push(await this.#run(kept))
-    return Math.min(...waits)
+    const due = [...this.#entries.values()].filter(({ kept }) => this.#step(kept).do !== 'wait')
+    const next = due.values()
+    const work = async (): Promise<void> => {
+      for (const { kept } of next) await this.#run(kept)
+    }
+    await Promise.all(Array.from({ length: Math.min(due.length, MOST_AT_ONCE) }, work))
+    let forMs = Number.POSITIVE_INFINITY
+    for (const { kept } of this.#entries.values()) {
+      const step = this.#step(kept)
+      forMs = Math.min(forMs, step.do === 'wait' ? step.forMs : PAUSE_MS)
+    }
+    return forMs
   }
 
   /** None is looked after any more. */
@@ -94,25 +110,30 @@ export class LeaseKeeper {
     for (const { kept } of [...this.#entries.values()]) this.#end(kept, reason)
   }
 
-  async #run(kept: KeptLease): Promise<number> {
+  #step(kept: KeptLease): Step {
+    return stepOf(kept.standing, this.#parts.calls.moment())
+  }
+
+  async #run(kept: KeptLease): Promise<void> {
     for (let done = 0; done < 3 && kept.end === undefined; done++) {
-      const step = stepOf(kept.standing, this.#parts.calls.moment())
-      if (step.do === 'wait') return step.forMs
+      const step = this.#step(kept)
+      if (step.do === 'wait') return
       if (step.do === 'expire') this.#end(kept, 'expired')
       else if (step.do === 'replace') this.#end(kept, 'not_renewable')
       else await this.#renew(kept)
     }
-    return kept.end === undefined ? 1000 : Number.POSITIVE_INFINITY
   }
 
   async #renew(kept: KeptLease): Promise<void> {
-    const { calls, counters, voice, signal, token } = this.#parts
-    const text = token()
+    const { calls, counters, voice, signal, token, onSpent } = this.#parts
+    const holder = token()
     // Without a token nothing can be renewed: the token's own events tell of that.
-    if (text === undefined) return kept.set({ renewAt: calls.moment().mono + 1000 })
+    if (holder === undefined) return kept.set({ renewAt: calls.moment().mono + PAUSE_MS })
+    if (!holder.spare) return kept.fix()
     const requestedMs = kept.wanted(calls.moment())
     try {
-      const renewed = await calls.renewLease(text, kept.id, requestedMs / 1000, signal)
+      const renewed = await calls.renewLease(holder.text, kept.id, requestedMs / 1000, signal)
+      onSpent(holder)
       if (kept.end !== undefined) return
       const { extended, capped } = kept.extend(renewed, requestedMs)
       counters.leaseRenewals += 1
@@ -120,7 +141,9 @@ export class LeaseKeeper {
       voice.tell('leaseRenewed', { at: now.wall, ttlMs: kept.left(now), leaseId: kept.id, extended, capped })
     } catch (error) {
       signal.throwIfAborted()
-      if (kept.end === undefined) await this.#failed(kept, requestError(error, 'renew_lease'))
+      const failure = requestError(error, 'renew_lease')
+      if (costUse(failure)) onSpent(holder)
+      if (kept.end === undefined) await this.#failed(kept, failure)
     }
   }
 
@@ -131,7 +154,10 @@ export class LeaseKeeper {
     counters.failed(error.kind)
     if (verdict === 'dead') return this.#end(kept, 'gone')
     if (verdict === 'stop_renewing') return kept.fix()
-    if (verdict === 'confirm' && (await confirm()) === 'alive') return kept.fix()
+    const confirmed = verdict === 'confirm' ? await confirm() : undefined
+    // It may have been let go meanwhile, or lost with its token.
+    if (kept.end !== undefined) return
+    if (confirmed === 'alive') return kept.fix()
     kept.failures += 1
     const now = calls.moment()
     const { kind, retryAfterMs } = error

@@ -173,6 +173,7 @@ export function wrappedTokenLogin(options: WrappedTokenLoginOptions): VaultLogin
   checkFields('login', options, ['wrappingToken', 'creationPath'])
   const wrapping = checkCredential('login.wrappingToken', options.wrappingToken)
   const { creationPath } = options
+  if (creationPath !== undefined) checkName('login.creationPath', creationPath)
   return {
     method: 'wrapped_token',
     login: async ({ unwrap }) => await unwrap(await readCredential('wrappingToken', wrapping), creationPath),

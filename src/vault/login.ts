@@ -1,11 +1,13 @@
-import { readFile } from 'node:fs/promises'
+import { Buffer } from 'node:buffer'
+import { createReadStream } from 'node:fs'
 import type { Clock } from '../kernel/clock.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { Secret } from '../kernel/secret.ts'
 import { withTimeLimit } from '../kernel/time-limit.ts'
 import { type VaultOperation, VaultRequestError } from './errors.ts'
-import { type GrantedToken, isToken, readLogin, wrappingTokenOf } from './token-facts.ts'
+import { requestError, saysPolicyDenial } from './failure.ts'
+import { type GrantedToken, isToken, readLogin, type TokenFacts, wrappingTokenOf } from './token-facts.ts'
 import type { Timed, VaultCalls } from './vault-calls.ts'
 
 /** What a login is called with. */
@@ -19,7 +21,8 @@ export interface VaultLoginContext {
 }
 
 /**
- * Gets a new token: answers the body of a login (`{ auth: { client_token, lease_duration, … } }`), or the text of a token, which is then looked up.
+ * Gets a new token: answers the body of a login (`{ auth: { client_token, lease_duration, … } }`), or the text of a token that somebody else made, which is
+ * then looked up, and never revoked.
  */
 export interface VaultLogin {
   /** What events call it, such as `approle`. */
@@ -72,8 +75,10 @@ async function credentialText(name: string, credential: VaultCredential): Promis
     return text
   }
   try {
-    const text = await readFile(credential.file, 'utf8')
-    if (text.length <= MAX_FILE) return text
+    const chunks: Buffer[] = []
+    for await (const chunk of createReadStream(credential.file, { end: MAX_FILE })) chunks.push(chunk)
+    const content = Buffer.concat(chunks)
+    if (content.length <= MAX_FILE) return content.toString('utf8')
   } catch (error) {
     const code = (error as { readonly code?: unknown }).code
     throw credentialError(`the file for ${name} can't be read (${typeof code === 'string' ? code : 'unknown'})`)
@@ -108,18 +113,29 @@ export interface LoginLimits {
   readonly signal: AbortSignal
 }
 
+/** What a login came to. */
+export interface LoggedIn extends GrantedToken {
+  /** Whether the login made the token, which is ours to revoke then. One that it only named is somebody else's. */
+  readonly made: boolean
+}
+
 /**
  * Logs in once.
  *
  * @returns the new token, what is told of it, and the times before the request
  */
-export function logIn(login: VaultLogin, calls: VaultCalls, limits: LoginLimits): Promise<Timed<GrantedToken>> {
+export function logIn(login: VaultLogin, calls: VaultCalls, limits: LoginLimits): Promise<Timed<LoggedIn>> {
   const { clock, limitMs, signal } = limits
   return withTimeLimit(clock, limitMs, (inner) => logInWithin(login, calls, inner), signal)
 }
 
-async function logInWithin(login: VaultLogin, calls: VaultCalls, signal: AbortSignal): Promise<Timed<GrantedToken>> {
+async function logInWithin(login: VaultLogin, calls: VaultCalls, signal: AbortSignal): Promise<Timed<LoggedIn>> {
   const from = calls.moment()
+  let unwrapped: unknown
+  const unwrap = async (token: string): Promise<unknown> => {
+    unwrapped = await calls.unwrap(token, signal)
+    return unwrapped
+  }
   const context: VaultLoginContext = {
     post: (path, data) => calls.login(path, data, signal),
     unwrap: async (token, creationPath) => {
@@ -128,16 +144,43 @@ async function logInWithin(login: VaultLogin, calls: VaultCalls, signal: AbortSi
       if (creationPath !== undefined && (await calls.wrappedBy(token, signal)) !== creationPath) {
         throw credentialError(`the wrapping token wasn't made by ${creationPath}`, 'unwrap')
       }
-      return await calls.unwrap(token, signal)
+      return await unwrap(token)
     },
     signal,
   }
   let answer = await login.login(context)
   const wrapped = wrappingTokenOf(answer)
-  if (wrapped !== undefined) answer = await calls.unwrap(wrapped, signal)
+  if (wrapped !== undefined) answer = await unwrap(wrapped)
   if (answer instanceof Secret) answer = answer.reveal()
-  if (typeof answer !== 'string') return { value: readLogin(answer), from }
+  if (typeof answer !== 'string') {
+    const granted = { value: { ...readLogin(answer), made: true }, from }
+    return answer === unwrapped ? await aged(granted, calls, signal) : granted
+  }
   if (!isToken(answer)) throw credentialError('the login answered a text that is no token')
-  const found = await calls.lookup(answer, signal)
-  return { value: { token: answer, facts: found.value }, from: found.from }
+  const { value: facts, from: asked } = await looked(answer, calls, signal)
+  return { value: { token: answer, facts, made: false }, from: asked }
+}
+
+/** A token has aged in its wrapping: what it was granted then says too much. Where it may not look at itself, or would be used up by that, nothing else is known. */
+async function aged(granted: Timed<LoggedIn>, calls: VaultCalls, signal: AbortSignal): Promise<Timed<LoggedIn>> {
+  if (granted.value.facts.usesLeft === 1) return granted
+  try {
+    const { value: facts, from } = await looked(granted.value.token, calls, signal)
+    return { value: { ...granted.value, facts }, from }
+  } catch (error) {
+    if (error instanceof VaultRequestError && saysPolicyDenial(error)) return granted
+    throw error
+  }
+}
+
+/** What the server tells of a token that a login came to. That it doesn't know it is the login's failure. */
+async function looked(token: string, calls: VaultCalls, signal: AbortSignal): Promise<Timed<TokenFacts>> {
+  try {
+    return await calls.lookup(token, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    const { kind, status, networkCode, retryAfterMs, messages } = requestError(error, 'login')
+    const judged = kind === 'auth' ? 'credentials' : kind
+    throw new VaultRequestError({ operation: 'login', kind: judged, status, networkCode, retryAfterMs, messages })
+  }
 }

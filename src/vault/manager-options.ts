@@ -8,7 +8,7 @@ import type { VaultRequestError } from './errors.ts'
 import type { VaultEvents } from './events.ts'
 import { checkLogin, type VaultLogin } from './login.ts'
 import { fromNodeVault } from './node-vault-client.ts'
-import { checkSinks, type SinkToken, type VaultSink } from './sink.ts'
+import { type CheckedSink, checkSinks, type VaultSink } from './sink.ts'
 import { isToken } from './token-facts.ts'
 import { checkClient, type VaultClient } from './vault-client.ts'
 
@@ -28,11 +28,11 @@ export interface VaultTokenManagerOptions {
   readonly login?: VaultLogin | VaultLogin['login'] | undefined
   /** What is handed each token, the first one too. */
   readonly sinks?: readonly VaultSink[] | undefined
-  /** How long a replaced token is left to requests under way before it is revoked, if one of our logins made it. `false`: it is left to its end. Default 30 s. */
+  /** How long a replaced token is left to requests under way before it is revoked, if one of our logins made it, and didn't only name it. `false`: it is left to its end. Default 30 s. */
   readonly revokeOld?: Duration | false | undefined
   /** `expiringSoon` is told when less than this is left, or a tenth of the lease where that is less. Default 24 h. */
   readonly warnBelow?: Duration | undefined
-  /** How long one request may take. Default 10 s. */
+  /** How long one request, or one call of a sink, may take. Default 10 s. */
   readonly timeout?: Duration | undefined
   /** How long a login may take, all its requests together. Default 30 s. */
   readonly loginTimeout?: Duration | undefined
@@ -64,7 +64,7 @@ export interface ManagerSettings {
   readonly incrementMs: number | undefined
   readonly allowShorten: boolean
   readonly login: VaultLogin | undefined
-  readonly sinks: readonly ((token: SinkToken) => unknown)[]
+  readonly sinks: readonly CheckedSink[]
   readonly drainMs: number | undefined
   readonly warnBelowMs: number
   readonly timeoutMs: number
@@ -127,6 +127,10 @@ export function checkManagerOptions(options: VaultTokenManagerOptions): ManagerS
       throw new InvalidInputError(field, 'is not a function', 'give a function, or leave it out')
     }
   }
+  const { events } = options
+  if (events !== undefined && (typeof events?.emit !== 'function' || typeof events.listenerFailed !== 'function')) {
+    throw new InvalidInputError('events', 'is no emitter', 'give tokens.events, or an Emitter')
+  }
   return {
     client,
     checkIntervalMs: parseDuration('checkInterval', options.checkInterval ?? '5m', LEAST),
@@ -146,7 +150,7 @@ export function checkManagerOptions(options: VaultTokenManagerOptions): ManagerS
     name,
     onRenewal,
     onFailure,
-    events: options.events,
+    events,
     clock: options.clock ?? systemClock(),
     random: options.random ?? systemRandom(),
   }

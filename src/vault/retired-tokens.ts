@@ -1,5 +1,5 @@
 import { Secret } from '../kernel/secret.ts'
-import { requestError } from './failure.ts'
+import { isPolicyDenial, isTokenRefused, requestError } from './failure.ts'
 import type { ManagerSettings } from './manager-options.ts'
 import { RETRY_BASE_MS } from './schedule.ts'
 import type { VaultCalls } from './vault-calls.ts'
@@ -32,11 +32,6 @@ export class RetiredTokens {
     this.#voice = voice
   }
 
-  /** When the next is due, monotonic; Infinity when none is. */
-  get nextAt(): number {
-    return Math.min(Number.POSITIVE_INFINITY, ...this.#waiting.map(({ at }) => at))
-  }
-
   /** Takes a token that was replaced. */
   add(token: string): void {
     const { clock, drainMs } = this.#settings
@@ -46,25 +41,30 @@ export class RetiredTokens {
     if (this.#waiting.length > MOST_WAITING) this.#waiting.shift()
   }
 
-  /** Revokes those that are due, or all of them. */
-  async run(signal: AbortSignal, all = false): Promise<void> {
+  /** Revokes those that are due, or all of them. Answers for how long none is, ms. */
+  async run(signal: AbortSignal, all = false): Promise<number> {
     const { clock } = this.#settings
     const due = this.#waiting.filter(({ at }) => all || at <= clock.monotonic())
-    for (const retired of due) {
-      try {
-        await this.#calls.revoke(retired.token.reveal(), signal)
-        this.#drop(retired)
-      } catch (error) {
-        signal.throwIfAborted()
-        const { kind } = requestError(error, 'revoke')
-        retired.attempts += 1
-        retired.at = clock.monotonic() + RETRY_BASE_MS * 10 * 2 ** retired.attempts
-        // 403: it is gone already.
-        if (kind === 'auth' || retired.attempts >= MOST_ATTEMPTS) this.#drop(retired)
-        if (kind !== 'auth') {
-          this.#voice.tell('revocationFailed', { at: clock.now(), ttlMs: 0, kind, attempts: retired.attempts })
-        }
-      }
+    await Promise.all(due.map((retired) => this.#revoke(retired, signal)))
+    return Math.min(Number.POSITIVE_INFINITY, ...this.#waiting.map(({ at }) => at - clock.monotonic()))
+  }
+
+  async #revoke(retired: Retired, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#settings
+    try {
+      await this.#calls.revoke(retired.token.reveal(), signal)
+      this.#drop(retired)
+    } catch (error) {
+      signal.throwIfAborted()
+      const failure = requestError(error, 'revoke')
+      // It is gone already.
+      if (isTokenRefused(failure)) return this.#drop(retired)
+      retired.attempts += 1
+      retired.at = clock.monotonic() + RETRY_BASE_MS * 10 * 2 ** retired.attempts
+      // What its policies forbid doesn't pass by waiting.
+      if (isPolicyDenial(failure) || retired.attempts >= MOST_ATTEMPTS) this.#drop(retired)
+      const { kind } = failure
+      this.#voice.tell('revocationFailed', { at: clock.now(), ttlMs: 0, kind, attempts: retired.attempts })
     }
   }
 

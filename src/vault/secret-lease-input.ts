@@ -39,6 +39,9 @@ export function leaseInput(
   if (typeof id !== 'string' || id === '' || id.length > 1024) {
     throw new InvalidInputError('leaseId', 'is no id of a lease', 'some secrets, such as those of KV, have none')
   }
+  if (options.renewable !== undefined && typeof options.renewable !== 'boolean') {
+    throw new InvalidInputError('renewable', 'is neither true nor false', 'leave it out for true')
+  }
   const seconds = answer?.lease_duration
   const fromAnswer = typeof seconds === 'number' && seconds > 0 ? Math.floor(seconds * 1000) : undefined
   const given = options.ttl ?? fromAnswer

@@ -12,12 +12,11 @@ export interface VaultServerHealth {
   readonly clockAheadMs?: number
 }
 
-/** Asks `sys/health`. It needs no token and costs no use of one. Never throws, unless the signal ends it. */
-export async function askServerHealth(calls: VaultCalls, signal: AbortSignal): Promise<VaultServerHealth> {
+/** Asks `sys/health`. It needs no token and costs no use of one. Never throws. */
+export async function askServerHealth(calls: VaultCalls): Promise<VaultServerHealth> {
   try {
-    return serverHealthOf(await calls.health(signal), calls.moment().wall)
+    return serverHealthOf(await calls.health(), calls.moment().wall)
   } catch (error) {
-    signal.throwIfAborted()
     // Clients other than node-vault take 429 (standby), 501 and 503 for failures; the answer says it all the same.
     const { status, response } = error as { readonly status?: number; readonly response?: { readonly body?: unknown } }
     if (response?.body !== undefined) return serverHealthOf(response.body, calls.moment().wall)

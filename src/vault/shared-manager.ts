@@ -12,7 +12,15 @@ export interface StartTokenManagerOptions extends Omit<VaultTokenManagerOptions,
   readonly env?: { readonly [name: string]: string | undefined } | undefined
 }
 
-let shared: { readonly started: Promise<VaultTokenManager>; manager?: VaultTokenManager } | undefined
+/** The process's manager on its way: made, then started. */
+interface Shared {
+  readonly made: Promise<VaultTokenManager>
+  readonly started: Promise<VaultTokenManager>
+  /** Once it has started. */
+  manager?: VaultTokenManager
+}
+
+let shared: Shared | undefined
 
 /**
  * Starts the process's manager, once: further calls answer the same one. Without options it keeps the token of `VAULT_TOKEN` at the server of
@@ -28,14 +36,15 @@ let shared: { readonly started: Promise<VaultTokenManager>; manager?: VaultToken
  */
 export function startTokenManager(options: StartTokenManagerOptions = {}): Promise<VaultTokenManager> {
   if (shared === undefined) {
-    const entry: { readonly started: Promise<VaultTokenManager>; manager?: VaultTokenManager } = {
-      started: begin(options).then((manager) => {
-        entry.manager = manager
-        return manager
-      }),
-    }
+    const made = make(options)
+    const started = made.then(async (manager) => {
+      await manager.start()
+      entry.manager = manager
+      return manager
+    })
+    const entry: Shared = { made, started }
     shared = entry
-    entry.started.catch(() => {
+    started.catch(() => {
       if (shared === entry) shared = undefined
     })
   }
@@ -52,18 +61,16 @@ export function getTokenManager(): VaultTokenManager {
   throw new VaultStateError("the process's manager isn't started", 'await startTokenManager() first')
 }
 
-/** Stops the process's manager and forgets it. Does nothing where there is none. */
+/** Stops the process's manager, one that is still starting too, and forgets it. Does nothing where there is none. */
 export async function stopTokenManager(): Promise<void> {
   const entry = shared
   shared = undefined
-  const manager = await entry?.started.catch(() => undefined)
+  const manager = await entry?.made.catch(() => undefined)
   await manager?.stop()
 }
 
-async function begin({ client, env = process.env, ...options }: StartTokenManagerOptions): Promise<VaultTokenManager> {
-  const manager = new VaultTokenManager({ ...options, client: client ?? (await clientOf(env, options)) })
-  await manager.start()
-  return manager
+async function make({ client, env = process.env, ...options }: StartTokenManagerOptions): Promise<VaultTokenManager> {
+  return new VaultTokenManager({ ...options, client: client ?? (await clientOf(env, options)) })
 }
 
 async function clientOf(

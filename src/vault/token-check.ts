@@ -1,6 +1,5 @@
 import type { Counters } from './counters.ts'
-import { VaultRequestError } from './errors.ts'
-import { isPolicyDenial, requestError } from './failure.ts'
+import { isPolicyDenial, isTokenRefused, requestError } from './failure.ts'
 import type { KeptToken } from './kept-token.ts'
 import type { TokenFacts } from './token-facts.ts'
 import type { Timed, VaultCalls } from './vault-calls.ts'
@@ -16,6 +15,7 @@ export class TokenCheck {
   readonly #calls: VaultCalls
   readonly #counters: Counters
   readonly #signal: AbortSignal
+  readonly #onFound: (kept: KeptToken, found: Timed<TokenFacts>) => void
   #confirming: { readonly kept: KeptToken; readonly answer: Promise<Confirmed> } | undefined
   #confirmed: { readonly kept: KeptToken; readonly at: number } | undefined
 
@@ -23,20 +23,25 @@ export class TokenCheck {
    * @param calls - sends the look-ups
    * @param counters - note when the server answered
    * @param signal - ends what is under way
+   * @param onFound - called with what a confirming look-up told
    */
-  constructor(calls: VaultCalls, counters: Counters, signal: AbortSignal) {
+  constructor(
+    calls: VaultCalls,
+    counters: Counters,
+    signal: AbortSignal,
+    onFound: (kept: KeptToken, found: Timed<TokenFacts>) => void,
+  ) {
     this.#calls = calls
+    this.#onFound = onFound
     this.#counters = counters
     this.#signal = signal
   }
 
-  /** What the server tells of a token: one use. One whose last use this was is refused as an unknown one is. */
-  async look(token: string, signal: AbortSignal = this.#signal): Promise<Timed<TokenFacts>> {
-    const found = await this.#calls.lookup(token, signal)
+  /** What the server tells of a token: one use. */
+  async look(token: string): Promise<Timed<TokenFacts>> {
+    const found = await this.#calls.lookup(token, this.#signal)
     this.#counters.lastCheckAt = this.#calls.moment().wall
-    if (found.value.usesLeft !== 0) return found
-    const messages = ['that was the last use of the token']
-    throw new VaultRequestError({ operation: 'lookup', kind: 'auth', messages })
+    return found
   }
 
   /**
@@ -61,7 +66,7 @@ export class TokenCheck {
 
   async #confirm(kept: KeptToken): Promise<Confirmed> {
     try {
-      kept.learn(await this.look(kept.text))
+      this.#onFound(kept, await this.look(kept.text))
       this.#confirmed = { kept, at: this.#calls.moment().mono }
       return 'alive'
     } catch (error) {
@@ -69,7 +74,7 @@ export class TokenCheck {
       const failure = requestError(error, 'lookup')
       // Its policies don't even allow to look at it: then it is known.
       if (isPolicyDenial(failure)) return 'alive'
-      return failure.kind === 'auth' ? 'dead' : 'unknown'
+      return isTokenRefused(failure) ? 'dead' : 'unknown'
     }
   }
 }

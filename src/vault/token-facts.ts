@@ -89,14 +89,15 @@ export function readLookup(body: unknown): TokenFacts {
   const periodMs = positive(data['period'])
   // Absent for the first root token of a server.
   const ends = ttlMs > 0 || positive(data['creation_ttl']) !== undefined || typeof data['expire_time'] === 'string'
+  const leftMs = ends ? Math.max(ttlMs, LAST_SECOND_MS) : 0
   return {
     accessor: text(data['accessor']),
     type: data['type'] === 'batch' ? 'batch' : 'service',
     // Absent for the first root token of a server.
     renewable: data['renewable'] === true,
     nonExpiring: !ends,
-    ttlMs: ends ? Math.max(ttlMs, LAST_SECOND_MS) : 0,
-    fullMs: Math.max(periodMs ?? positive(data['creation_ttl']) ?? 0, ttlMs),
+    ttlMs: leftMs,
+    fullMs: Math.max(periodMs ?? positive(data['creation_ttl']) ?? 0, leftMs),
     periodMs,
     explicitMaxMs: positive(data['explicit_max_ttl']),
     // It has been counted down already; below 0, this look-up was the last use.
@@ -117,8 +118,11 @@ export function readLookup(body: unknown): TokenFacts {
 export function readLogin(body: unknown): GrantedToken {
   const auth = fields(fields(body)?.['auth'])
   const token = auth?.['client_token']
-  const ttlMs = milliseconds(auth?.['lease_duration'])
-  if (auth === undefined || typeof token !== 'string' || !isToken(token) || ttlMs === undefined) {
+  const seconds = auth?.['lease_duration']
+  const ttlMs = milliseconds(seconds)
+  // None at all means no end; less than that means nothing.
+  const granted = ttlMs !== undefined && Number(seconds) >= 0
+  if (auth === undefined || typeof token !== 'string' || !isToken(token) || !granted) {
     throw shapeError('login', 'the answer holds no token with a lease')
   }
   const uses = auth['num_uses']

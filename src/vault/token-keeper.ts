@@ -1,16 +1,16 @@
 import type { Counters } from './counters.ts'
-import { type VaultFailureKind, VaultRequestError } from './errors.ts'
+import { noTokenYet, type VaultFailureKind, VaultRequestError } from './errors.ts'
 import type { VaultExpiredEvent } from './events.ts'
-import { explained, isPolicyDenial, requestError, VERDICTS } from './failure.ts'
+import { costUse, explained, isTokenRefused, requestError, VERDICTS } from './failure.ts'
 import { KeptToken } from './kept-token.ts'
 import { endOf } from './lease-time.ts'
-import { credentialError, logIn } from './login.ts'
+import { credentialError, type LoggedIn, logIn } from './login.ts'
 import type { ManagerSettings } from './manager-options.ts'
 import type { RenewalRequest, RenewalResult } from './renewal-result.ts'
 import { retryDelay } from './schedule.ts'
 import { stepOf } from './standing.ts'
 import { type Confirmed, TokenCheck } from './token-check.ts'
-import type { GrantedToken, TokenFacts } from './token-facts.ts'
+import type { TokenFacts } from './token-facts.ts'
 import { TokenNews } from './token-news.ts'
 import type { Timed, VaultCalls } from './vault-calls.ts'
 import type { Voice } from './voice.ts'
@@ -24,7 +24,7 @@ export interface KeeperParts {
   /** Ends everything that is under way. */
   readonly signal: AbortSignal
   /** Called with each token that is taken, and the one before. */
-  readonly onToken: (kept: KeptToken, before: KeptToken | undefined) => Promise<void>
+  readonly onToken: (kept: KeptToken, before: KeptToken | undefined) => void
   /** Called when the token is lost. */
   readonly onLost: () => void
 }
@@ -52,7 +52,8 @@ export class TokenKeeper {
   constructor(parts: KeeperParts) {
     this.#parts = parts
     this.#news = new TokenNews(parts.settings, parts.calls, parts.counters, parts.voice)
-    this.#check = new TokenCheck(parts.calls, parts.counters, parts.signal)
+    const onFound = (kept: KeptToken, found: Timed<TokenFacts>): void => this.#learn(kept, found)
+    this.#check = new TokenCheck(parts.calls, parts.counters, parts.signal, onFound)
   }
 
   /** The token that it keeps; absent before the first answer. */
@@ -81,13 +82,11 @@ export class TokenKeeper {
         throw explained(error)
       })
       if (found !== undefined) {
-        await this.#take(token, found, false)
-        return this.#entered()
+        const value = { token, facts: found.value, made: false }
+        return this.#take({ value, from: found.from }, { login: false })
       }
     }
-    const { value, from } = await this.#login()
-    await this.#take(value.token, { value: value.facts, from }, true)
-    this.#entered()
+    this.#take(await this.#login(), { login: true })
   }
 
   /** Notes a failed first look-up or login, and puts the next off. */
@@ -150,9 +149,21 @@ export class TokenKeeper {
     return this.#replacing
   }
 
-  /** Whether the token is alive, after a 403; `fresh`: an answer of a moment ago won't do. */
-  async confirm(fresh = false): Promise<Confirmed> {
-    return this.#kept === undefined ? 'unknown' : await this.#check.confirm(this.#kept, fresh)
+  /** Whether the token is alive, after a 403 of some other request. A dead one is lost. */
+  async confirm(): Promise<Confirmed> {
+    const kept = this.#kept
+    if (kept === undefined) return 'unknown'
+    // It was found dead, and is being replaced.
+    if (kept.standing.ended && this.#replacing !== undefined) return 'dead'
+    const confirmed = await this.#check.confirm(kept, false)
+    if (confirmed === 'dead' && this.#kept === kept) this.#lose('revoked_or_invalid')
+    return confirmed
+  }
+
+  /** A request that isn't the keeper's own was sent with the token. */
+  spent(kept: KeptToken): void {
+    kept.spend()
+    if (this.#kept === kept) this.#news.fixed(kept)
   }
 
   /** A token that turned out to be dead while it was used. Answers whether there is another now. */
@@ -164,19 +175,27 @@ export class TokenKeeper {
     return this.#parts.settings.login !== undefined && !wait && (await this.replace())
   }
 
-  /** Looks the token up now: one use. */
-  async lookup(signal: AbortSignal): Promise<TokenFacts> {
+  /** Looks the token up now: one use. One that turns out to be dead is lost. */
+  async lookup(): Promise<TokenFacts> {
+    const { signal } = this.#parts
     const kept = this.#kept
-    if (kept === undefined) throw credentialError('there is no token yet', 'lookup')
-    const found = await this.#check.look(kept.text, signal)
-    if (this.#kept === kept) kept.learn(found)
-    return found.value
+    if (kept === undefined) throw noTokenYet()
+    try {
+      const found = await this.#check.look(kept.text)
+      this.#learn(kept, found)
+      return found.value
+    } catch (error) {
+      signal.throwIfAborted()
+      const failure = requestError(error, 'lookup')
+      if (this.#kept === kept && isTokenRefused(failure)) this.#lose('revoked_or_invalid')
+      throw failure
+    }
   }
 
   async #renew({ incrementMs, allowShorten, forced = false }: RenewalRequest): Promise<RenewalResult> {
     const { calls, counters, voice, signal } = this.#parts
     const kept = this.#kept
-    if (kept === undefined) throw credentialError('there is no token yet', 'renew')
+    if (kept === undefined) throw noTokenYet()
     if (kept.standing.lease === undefined) return this.#skipped(kept, 'non_expiring')
     // Somebody may have mended the policy, and asks to see.
     const refused = kept.fixed !== undefined && !(forced && kept.fixed === 'policy')
@@ -191,7 +210,8 @@ export class TokenKeeper {
       const { wall } = calls.moment()
       counters.renewals += 1
       counters.lastCheckAt = counters.lastRenewalAt = wall
-      this.#lastFailure = undefined
+      // Logins that failed before it aren't in a row any more.
+      this.#entered()
       if (recovered) this.#news.started(kept, true)
       voice.tell('renewed', { at: wall, ttlMs, requestedMs, extended, capped, shortened })
       voice.renewed(ttlMs)
@@ -207,11 +227,10 @@ export class TokenKeeper {
   }
 
   async #renewalFailed(kept: KeptToken, error: VaultRequestError): Promise<void> {
-    const { status } = error
-    if (status !== undefined && status < 500 && status !== 429) kept.spend()
+    if (costUse(error)) this.spent(kept)
     const verdict = VERDICTS[error.kind]
     if (verdict === 'stop_renewing') return this.#fix(kept, 'server')
-    const confirmed = verdict === 'confirm' ? await this.confirm(true) : undefined
+    const confirmed = verdict === 'confirm' && kept.spare ? await this.#check.confirm(kept, true) : undefined
     this.#parts.signal.throwIfAborted()
     if (this.#kept !== kept) return
     if (confirmed === 'alive') return this.#fix(kept, 'policy')
@@ -232,10 +251,9 @@ export class TokenKeeper {
     try {
       const found = await this.#check.look(kept.text)
       if (this.#kept !== kept) return
-      kept.learn(found)
       kept.failures = 0
       this.#lastFailure = undefined
-      if (why === 'probe') this.#news.started(kept, true)
+      this.#learn(kept, found)
     } catch (error) {
       signal.throwIfAborted()
       const failure = requestError(error, 'lookup')
@@ -243,7 +261,7 @@ export class TokenKeeper {
       counters.failed(failure.kind)
       const delayMs = why === 'probe' ? PROBE_MS * (1 + settings.random.float() / 10) : this.#delay(1, failure, 0)
       kept.set({ verifyAt: calls.moment().mono + delayMs })
-      if (why === 'verify' && failure.kind === 'auth' && !isPolicyDenial(failure)) this.#lose('revoked_or_invalid')
+      if (why === 'verify' && isTokenRefused(failure)) this.#lose('revoked_or_invalid')
     }
   }
 
@@ -251,10 +269,10 @@ export class TokenKeeper {
     const before = this.#kept
     const late = before?.standing.ended ?? true
     try {
-      const { value, from } = await this.#login()
-      const found = { value: value.facts, from }
-      if (before !== undefined && before.text === value.token) return this.#sameAgain(before, found)
-      await this.#take(value.token, found, true, late)
+      const granted = await this.#login()
+      const { value, from } = granted
+      if (before?.text === value.token) return this.#sameAgain(before, { value: value.facts, from })
+      this.#take(granted, { login: true, late })
       return true
     } catch (error) {
       this.#parts.signal.throwIfAborted()
@@ -273,13 +291,12 @@ export class TokenKeeper {
     const recovered = kept.standing.ended
     const more = found.value.ttlMs > kept.left(this.#parts.calls.moment()) + 1000
     if (!recovered && !more) throw credentialError('it gave the same token again')
-    kept.learn(found)
     this.#entered()
-    if (recovered) this.#news.started(kept, true)
+    this.#learn(kept, found)
     return true
   }
 
-  async #login(): Promise<Timed<GrantedToken>> {
+  async #login(): Promise<Timed<LoggedIn>> {
     const { settings, calls, signal } = this.#parts
     const { login } = settings
     if (login === undefined) throw credentialError('there is no login')
@@ -292,10 +309,10 @@ export class TokenKeeper {
   }
 
   /** Takes a token in place of the one before, if any. `late` is absent for the first. */
-  async #take(token: string, found: Timed<TokenFacts>, ours: boolean, late?: boolean): Promise<void> {
+  #take({ value, from }: Timed<LoggedIn>, { login, late }: { login: boolean; late?: boolean }): void {
     const { settings, calls, counters, voice } = this.#parts
     const before = this.#kept
-    const kept = new KeptToken(token, found, ours, {
+    const kept = new KeptToken(value.token, { value: value.facts, from }, value.made, {
       ...settings,
       replaceable: settings.login !== undefined,
       chance: () => settings.random.float(),
@@ -303,14 +320,14 @@ export class TokenKeeper {
     this.#kept = kept
     this.#entered()
     counters.lastCheckAt = calls.moment().wall
-    if (ours) {
+    if (login) {
       counters.reauths += 1
       counters.lastRenewalAt = counters.lastCheckAt
     }
-    await this.#parts.onToken(kept, before)
+    this.#parts.onToken(kept, before)
     if (late === undefined) this.#news.started(kept, false)
     else this.#news.replaced(kept, settings.login?.method ?? '', late)
-    if (ours) voice.renewed(kept.left(calls.moment()))
+    if (login) voice.renewed(kept.left(calls.moment()))
     this.#news.fixed(kept)
   }
 
@@ -322,10 +339,19 @@ export class TokenKeeper {
   #lose(reason: VaultExpiredEvent['reason']): void {
     const kept = this.#kept
     if (kept === undefined || kept.standing.ended) return
-    const { wall, mono } = this.#parts.calls.moment()
-    kept.set({ ended: true, verifyAt: mono + PROBE_MS })
+    const now = this.#parts.calls.moment()
+    kept.lose(now, now.mono + PROBE_MS)
     this.#parts.onLost()
-    this.#parts.voice.tell('expired', { at: wall, ttlMs: 0, reason })
+    this.#parts.voice.tell('expired', { at: now.wall, ttlMs: 0, reason })
+  }
+
+  /** Takes what a look-up told, and tells what follows from it. */
+  #learn(kept: KeptToken, found: Timed<TokenFacts>): void {
+    if (this.#kept !== kept) return
+    const recovered = kept.standing.ended
+    kept.learn(found)
+    if (recovered) this.#news.started(kept, true)
+    this.#news.fixed(kept)
   }
 
   #fix(kept: KeptToken, reason: 'server' | 'policy'): void {

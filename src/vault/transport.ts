@@ -4,7 +4,7 @@ import { Agent, request } from 'node:https'
 import type { Clock } from '../kernel/clock.ts'
 import { withTimeLimit } from '../kernel/time-limit.ts'
 import { VaultRequestError } from './errors.ts'
-import { requestError } from './failure.ts'
+import { requestError, textsIn } from './failure.ts'
 
 /** One request, ready to be sent. */
 export interface HttpRequest {
@@ -189,16 +189,4 @@ function parsed({ text }: HttpAnswer): unknown {
   } catch {
     return text
   }
-}
-
-const MOST_TEXTS = 100
-
-/** The texts in a body, three levels deep. */
-function textsIn(value: unknown, depth = 0): string[] {
-  if (typeof value === 'string') return [value]
-  if (typeof value !== 'object' || value === null || depth > 2) return []
-  return Object.values(value)
-    .slice(0, MOST_TEXTS)
-    .flatMap((each) => textsIn(each, depth + 1))
-    .slice(0, MOST_TEXTS)
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../kernel/clock.ts'
 import { withTimeLimit } from '../kernel/time-limit.ts'
-import type { VaultOperation } from './errors.ts'
-import { requestError } from './failure.ts'
+import { type VaultOperation, VaultRequestError } from './errors.ts'
+import { requestError, textsIn } from './failure.ts'
 import type { Moment } from './lease-time.ts'
 import { type Renewed, readLeaseRenewal, readLookup, readRenewal, type TokenFacts } from './token-facts.ts'
 import { OWN_TOKEN, type VaultClient } from './vault-client.ts'
@@ -32,7 +32,7 @@ interface Call {
   readonly token?: string
   /** Texts that no error may show, beside the token. */
   readonly secrets?: readonly string[]
-  readonly signal: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -53,11 +53,15 @@ export class VaultCalls {
     return { wall: clock.now(), mono: clock.monotonic() }
   }
 
-  /** What the server tells of a token. It costs one use. */
+  /** What the server tells of a token. It costs one use; a token whose last one this was is refused. */
   async lookup(token: string, signal: AbortSignal): Promise<Timed<TokenFacts>> {
     const from = this.moment()
     const body = await this.#send({ operation: 'lookup', path: 'auth/token/lookup-self', token, signal })
-    return { value: readLookup(body), from }
+    const value = readLookup(body)
+    if (value.usesLeft !== 0) return { value, from }
+    // From now on it is refused as an unknown one is.
+    const messages = ['that was the last use of the token']
+    throw new VaultRequestError({ operation: 'lookup', kind: 'auth', messages })
   }
 
   /** Renews a token by so many seconds from now. */
@@ -83,7 +87,7 @@ export class VaultCalls {
 
   /** POSTs credentials to a path that needs no token. */
   login(path: string, data: { readonly [name: string]: unknown }, signal: AbortSignal): Promise<unknown> {
-    return this.#send({ operation: 'login', path, data, secrets: textsOf(data), signal })
+    return this.#send({ operation: 'login', path, data, secrets: textsIn(data), signal })
   }
 
   /** What is inside a wrapping token, which ends by this. */
@@ -101,8 +105,8 @@ export class VaultCalls {
   }
 
   /** The server's health as it tells it without a token. */
-  health(signal: AbortSignal): Promise<unknown> {
-    return this.#send({ operation: 'health', path: 'sys/health', signal })
+  health(): Promise<unknown> {
+    return this.#send({ operation: 'health', path: 'sys/health' })
   }
 
   async #send({ operation, path, data, token, secrets = [], signal }: Call): Promise<unknown> {
@@ -121,12 +125,8 @@ export class VaultCalls {
         signal,
       )
     } catch (error) {
-      signal.throwIfAborted()
+      signal?.throwIfAborted()
       throw requestError(error, operation, token === undefined ? secrets : [...secrets, token])
     }
   }
-}
-
-function textsOf(data: { readonly [name: string]: unknown }): string[] {
-  return Object.values(data).filter((value) => typeof value === 'string')
 }

@@ -7,25 +7,28 @@ import type { KeptToken } from './kept-token.ts'
 import { LeaseKeeper } from './lease-keeper.ts'
 import type { ManagerSettings } from './manager-options.ts'
 import { RetiredTokens } from './retired-tokens.ts'
+import { Rounds } from './rounds.ts'
 import { retryDelay } from './schedule.ts'
 import { SinkDelivery } from './sink-delivery.ts'
 import { TokenKeeper } from './token-keeper.ts'
 import type { VaultCalls } from './vault-calls.ts'
 import type { Voice } from './voice.ts'
 
-/** What a manager does between `start()` and `stop()`. */
+/** What a manager does between `start()` and `stop()`: four parts, none of which holds up another. */
 export class VaultRun {
   readonly keeper: TokenKeeper
   readonly leases: LeaseKeeper
-  readonly sinks: SinkDelivery
   readonly #settings: ManagerSettings
   readonly #calls: VaultCalls
-  readonly #voice: Voice
   readonly #retired: RetiredTokens
+  readonly #sinks: readonly SinkDelivery[]
+  readonly #keeping: Rounds
+  readonly #leasing: Rounds
+  readonly #retiring: Rounds
+  readonly #delivering: readonly Rounds[]
   readonly #alarm: Alarm
   readonly #end = new AbortController()
-  #turning: Promise<void> | undefined
-  #again = false
+  #open = false
 
   /**
    * @param settings - the manager's
@@ -36,10 +39,8 @@ export class VaultRun {
   constructor(settings: ManagerSettings, calls: VaultCalls, counters: Counters, voice: Voice) {
     this.#settings = settings
     this.#calls = calls
-    this.#voice = voice
+    const { clock, checkIntervalMs, keepAlive } = settings
     const { signal } = this.#end
-    this.sinks = new SinkDelivery(settings, voice)
-    this.#retired = new RetiredTokens(settings, calls, voice)
     this.keeper = new TokenKeeper({
       settings,
       calls,
@@ -55,10 +56,26 @@ export class VaultRun {
       counters,
       voice,
       signal,
-      token: () => (this.keeper.kept?.standing.ended === false ? this.keeper.kept.text : undefined),
-      confirm: () => this.keeper.confirm(),
+      token: () => (this.keeper.kept?.standing.ended === false ? this.keeper.kept : undefined),
+      // What follows from these two may be due sooner than the timer.
+      onSpent: (kept) => {
+        this.keeper.spent(kept)
+        this.#keep()
+      },
+      confirm: () => this.keeper.confirm().finally(() => this.#keep()),
     })
-    const { clock, checkIntervalMs, keepAlive } = settings
+    this.#retired = new RetiredTokens(settings, calls, voice)
+    this.#sinks = settings.sinks.map((sink, index) => {
+      const onOwed = (): void => void this.#delivering[index]?.run()
+      return new SinkDelivery({ sink, index, settings, calls, voice, signal, onOwed })
+    })
+    const onTrouble = (error: unknown): void => voice.troubled('tick', error)
+    const onEnd = (): void => this.#arm()
+    const part = (round: () => Promise<number>): Rounds => new Rounds({ clock, round, signal, onTrouble, onEnd })
+    this.#keeping = part(() => this.keeper.run())
+    this.#leasing = part(() => this.leases.run())
+    this.#retiring = part(() => this.#retired.run(signal))
+    this.#delivering = this.#sinks.map((delivery) => part(() => delivery.run()))
     this.#alarm = new Alarm(clock, checkIntervalMs, keepAlive, () => void this.tick())
   }
 
@@ -94,67 +111,74 @@ export class VaultRun {
     )
   }
 
-  /** Does all that is due, and sets the timer for what comes next. Called while it is under way, it is one more turn. */
-  tick(): Promise<void> {
-    if (this.#turning !== undefined) this.#again = true
-    this.#turning ??= this.#turn().finally(() => {
-      this.#turning = undefined
-    })
-    return this.#turning
+  /** Ticks do what is due from now on: once the first token is there, or in order to get it. Until then `enter()` is alone with it. */
+  open(): void {
+    this.#open = true
+  }
+
+  /** Sinks that don't have the newest token. */
+  get failingSinks(): number {
+    return this.#sinks.filter(({ owed }) => owed).length
+  }
+
+  /** Does all that is due, and sets the timer for what comes next. Resolves when it is done; never rejects. */
+  async tick(): Promise<void> {
+    if (this.#open) await this.#runAll()
   }
 
   /** Ends everything that is under way. Resolves when it has ended. */
   async close(): Promise<void> {
     this.#end.abort(new VaultStateError('the manager was stopped'))
     this.#alarm.clear()
-    await this.#turning
+    await this.#runAll()
     this.leases.endAll('released')
-    this.sinks.forget()
+    for (const delivery of this.#sinks) delivery.forget()
   }
 
   /** Revokes the token, and those that it replaced. Answers whether the server did. */
   async revoke(signal: AbortSignal): Promise<boolean> {
     const text = this.keeper.kept?.text
-    await this.#retired.run(signal, true)
-    if (text === undefined) return false
-    return await this.#calls.revoke(text, signal).then(
-      () => true,
-      // Batch tokens can't be revoked, and one that is gone is gone.
-      () => false,
-    )
+    const [revoked] = await Promise.all([
+      text !== undefined &&
+        this.#calls.revoke(text, signal).then(
+          () => true,
+          // Batch tokens can't be revoked, and one that is gone is gone.
+          () => false,
+        ),
+      this.#retired.run(signal, true),
+    ])
+    return revoked
   }
 
-  async #turn(): Promise<void> {
-    try {
-      let forMs: number
-      do {
-        this.#again = false
-        forMs = Math.min(await this.keeper.run(), await this.leases.run())
-        await this.sinks.run(this.signal)
-        await this.#retired.run(this.signal)
-      } while (this.#again && !this.signal.aborted)
-      const { mono } = this.#calls.moment()
-      this.#arm(Math.min(forMs, this.sinks.nextAt - mono, this.#retired.nextAt - mono))
-    } catch (error) {
-      if (this.signal.aborted) return
-      this.#voice.troubled('tick', error)
-      this.#arm(1000)
-    }
+  async #runAll(): Promise<void> {
+    await Promise.all(this.#parts().map((part) => part.run()))
   }
 
-  #arm(dueInMs: number): void {
-    if (this.#settings.timers && !this.signal.aborted) this.#alarm.set(dueInMs)
+  #parts(): readonly Rounds[] {
+    return [this.#keeping, this.#leasing, this.#retiring, ...this.#delivering]
   }
 
-  async #take(kept: KeptToken, before: KeptToken | undefined): Promise<void> {
+  #arm(): void {
+    if (!this.#settings.timers || this.signal.aborted) return
+    const nextAt = Math.min(...this.#parts().map((part) => part.nextAt))
+    this.#alarm.set(nextAt - this.#calls.moment().mono)
+  }
+
+  #keep(): void {
+    if (this.#settings.timers) void this.#keeping.run()
+  }
+
+  #take(kept: KeptToken, before: KeptToken | undefined): void {
     const { client } = this.#settings
-    const { text, facts } = kept
+    const { text } = kept
     if (client.token !== text) client.token = text
     if (before !== undefined) {
       this.leases.endAll('token_replaced')
-      if (before.ours && !before.standing.ended) this.#retired.add(before.text)
+      // Batch tokens can't be revoked.
+      const revocable = before.ours && !before.standing.ended && before.facts.type !== 'batch'
+      if (revocable) this.#retired.add(before.text)
+      void this.#retiring.run()
     }
-    const ttlMs = kept.left(this.#calls.moment())
-    await this.sinks.bring({ token: text, ttlMs, accessor: facts.accessor }, this.signal)
+    for (const delivery of this.#sinks) delivery.bring(kept)
   }
 }

@@ -2,9 +2,9 @@ import { type Duration, parseDuration } from '../kernel/duration.ts'
 import type { Emitter } from '../kernel/emitter.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
-import { HEALTHY, type HealthSource } from '../kernel/health.ts'
+import type { HealthSource } from '../kernel/health.ts'
 import { Counters } from './counters.ts'
-import { VaultShorteningError, VaultStateError } from './errors.ts'
+import { noTokenYet, VaultShorteningError, VaultStateError } from './errors.ts'
 import type { VaultManagerEvents } from './events.ts'
 import { healthOf } from './health-of.ts'
 import { endOf } from './lease-time.ts'
@@ -118,21 +118,27 @@ export class VaultTokenManager {
   }
 
   /**
-   * Stops: ends what is under way, at once. No event comes after it has resolved. Does nothing when it isn't running.
+   * Stops: ends what is under way, at once. No event comes after it has resolved, unless it was started anew. Does nothing when it isn't running.
    *
    * @param options - whether to revoke the token
    */
   async stop(options: StopOptions = {}): Promise<void> {
     const { revoke } = checkFields('options', options, ['revoke'])
     const run = this.#run
-    if (run === undefined) return
-    this.#stopping ??= this.#stop(run, revoke === true).finally(() => {
-      this.#stopping = undefined
-    })
+    if (run !== undefined) {
+      // It is over for whoever asks from now on, and who starts it starts it anew.
+      this.#run = undefined
+      this.#starting = undefined
+      this.#stopped = true
+      this.#stopping = this.#stop(run, revoke === true, this.#stopping)
+    }
     await this.#stopping
   }
 
-  /** Does what is due, for hosts with a timer of their own (`timers: false`): mostly nothing, and then it costs nothing. Call it at least once a second for tokens of minutes. */
+  /**
+   * Does what is due, for hosts with a timer of their own (`timers: false`): mostly nothing, and then it costs nothing. Call it at least once a second for
+   * tokens of minutes, whether or not the last one has ended: it resolves when all is done, which a server or a sink that hangs puts off by `timeout`.
+   */
   async tick(): Promise<void> {
     await this.#run?.tick()
   }
@@ -177,12 +183,11 @@ export class VaultTokenManager {
   /** How well the token is kept, with reasons. Costs no request; fit for a health route, and for `tokens.healthSource('vault', () => manager.health())`. */
   health(): HealthSource {
     const status = this.status()
-    if (status.state === 'static' && status.consecutiveFailures === 0 && this.#run?.sinks.failing === 0) return HEALTHY
     return healthOf({
       status,
       replaceable: this.#settings.login !== undefined,
       lastFailure: this.#run?.keeper.lastFailure,
-      failingSinks: this.#run?.sinks.failing ?? 0,
+      failingSinks: this.#run?.failingSinks ?? 0,
     })
   }
 
@@ -192,20 +197,18 @@ export class VaultTokenManager {
   }
 
   /**
-   * Asks the server about the token. It costs one use of a token with limited uses, and corrects what is known.
+   * Asks the server about the token. It costs one use of a token with limited uses, and corrects what is known: one that the server refuses is lost.
    *
-   * @throws VaultStateError when it isn't started; VaultRequestError when the server can't be asked
+   * @throws VaultStateError when it isn't started, or has no token yet; VaultRequestError when the server can't be asked
    */
   async lookup(): Promise<TokenFacts> {
     const run = this.#running('look the token up')
-    const facts = await run.keeper.lookup(run.signal)
-    this.#rearm(run)
-    return facts
+    return await run.keeper.lookup().finally(() => this.#rearm(run))
   }
 
-  /** Asks the server how it is; needs no token. Never rejects: what can't be reached is `unreachable`. */
+  /** Asks the server how it is; needs no token, nor that the manager is started. Never rejects: what can't be reached is `unreachable`. */
   serverHealth(): Promise<VaultServerHealth> {
-    return askServerHealth(this.#calls, this.#run?.signal ?? NEVER)
+    return askServerHealth(this.#calls)
   }
 
   /**
@@ -213,7 +216,8 @@ export class VaultTokenManager {
    * `skipped` without a request.
    *
    * @param options - how much, and how long to wait
-   * @throws VaultShorteningError when the increment is less than what is left; VaultRequestError when the renewal fails; the signal's reason
+   * @throws VaultStateError when it isn't started, or has no token yet; VaultShorteningError when the increment is less than what is left;
+   *   VaultRequestError when the renewal fails; the signal's reason
    */
   async forceRenewal(options: ForceRenewalOptions = {}): Promise<RenewalResult> {
     const { increment, allowShorten, signal } = options
@@ -250,7 +254,7 @@ export class VaultTokenManager {
   async withToken<T>(fn: (token: string, client: VaultClient) => T | PromiseLike<T>): Promise<T> {
     const run = this.#running('use the token')
     const used = run.keeper.kept?.text
-    if (used === undefined) throw new VaultStateError('there is no token yet', "wait for 'started'")
+    if (used === undefined) throw noTokenYet()
     try {
       return await fn(used, this.client)
     } catch (error) {
@@ -287,17 +291,21 @@ export class VaultTokenManager {
   }
 
   async #start(mode: 'await' | 'background'): Promise<void> {
-    await this.#stopping
-    this.#voice.silent = false
-    this.#stopped = false
     const run = new VaultRun(this.#settings, this.#calls, this.#counters, this.#voice)
     this.#run = run
+    this.#stopped = false
+    await this.#stopping
+    this.#voice.silent = false
     if (mode === 'background') {
+      run.open()
       this.#rearm(run)
       return
     }
     try {
       await run.enter()
+      run.open()
+      await run.tick()
+      run.signal.throwIfAborted()
     } catch (error) {
       if (this.#run === run) {
         this.#run = undefined
@@ -306,15 +314,11 @@ export class VaultTokenManager {
       await run.close()
       throw error
     }
-    await run.tick()
   }
 
-  async #stop(run: VaultRun, revoke: boolean): Promise<void> {
-    await run.close()
+  async #stop(run: VaultRun, revoke: boolean, before: Promise<void> | undefined): Promise<void> {
+    await Promise.all([run.close(), before])
     const revoked = revoke && (await run.revoke(NEVER).catch(() => false))
-    this.#run = undefined
-    this.#starting = undefined
-    this.#stopped = true
     this.#voice.tell('stopped', { at: this.#calls.moment().wall, ttlMs: 0, revoked })
     this.#voice.silent = true
   }

@@ -50,8 +50,8 @@ export class Voice {
     if (callback === undefined) return
     const failed = (error: unknown): void => this.troubled(name, error)
     try {
-      const answer = callback(value)
-      if (answer instanceof Promise) answer.catch(failed)
+      // Not every answer that can fail later is a promise of the runtime's own.
+      Promise.resolve(callback(value)).then(undefined, failed)
     } catch (error) {
       failed(error)
     }

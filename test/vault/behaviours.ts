@@ -632,6 +632,22 @@ export const BEHAVIOURS: readonly Behaviour[] = [
     },
   },
   {
+    name: '35: nor is one that a login only named',
+    async run(world) {
+      const first = (await world.token({ ttl: '10s', renewable: false })).token
+      const second = (await world.token({ ttl: '1h' })).token
+      let given = first
+      const { manager, vault, told } = await manage(world, undefined, { login: () => given, revokeOld: 0 })
+      await manager.start()
+      given = second
+      await world.pass(7800)
+      expect(told.map(({ name }) => name)).toContain('reauthenticated')
+      expect(vault.token).toBe(second)
+      expect((await world.raw('GET', LOOKUP, { token: first })).status).toBe(200)
+      await manager.stop()
+    },
+  },
+  {
     name: '36: a secret_id that is used up: told, tried with backoff, and the old token used to its end',
     async run(world) {
       const { login } = await appRole(world, { token_ttl: '3s', token_max_ttl: '6s', secret_id_num_uses: 1 })
@@ -926,8 +942,9 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       const { token } = await world.token({ ttl: '1h' })
       const { manager, sent } = await manage(world, token)
       await manager.start()
-      const lease = manager.lease('database/creds/none/abc', { ttl: '3s' })
-      await world.pass(2500)
+      // Due after 4.2 to 4.4 s, and long enough for a busy machine.
+      const lease = manager.lease('database/creds/none/abc', { ttl: '6s' })
+      await world.pass(4600)
       expect(await lease.ended).toBe('gone')
       expect(sentTo(sent, 'sys/leases/renew')).toBe(1)
       await manager.stop()
@@ -981,6 +998,18 @@ export const BEHAVIOURS: readonly Behaviour[] = [
       expect(byWrapped.manager.status().state).toBe('running')
       expect(await nameOf(world, byWrapped.manager.client.token)).toBe(role.mount)
       await byWrapped.manager.stop()
+
+      // What is in it was granted when it was wrapped.
+      const aged = await world.raw('POST', 'auth/token/create', {
+        body: { ttl: '30s', policies: ['default'] },
+        headers: { 'X-Vault-Wrap-TTL': '60s' },
+      })
+      await world.pass(5000)
+      const late = wrappedTokenLogin({ wrappingToken: aged.body.wrap_info.token })
+      const handed = await manage(world, undefined, { login: late })
+      await handed.manager.start()
+      expect(handed.manager.status().ttlMs).toBeLessThan(26_000)
+      await handed.manager.stop()
 
       await inFolder(async (folder) => {
         const file = join(folder, 'token')

@@ -53,6 +53,18 @@ describe.each(WAYS)('createVaultClient, by $name', ({ options }) => {
   const client = (endpoint: string, more: Partial<CreateVaultClientOptions> = {}) =>
     createVaultClient({ endpoint, token: 's.mine', ...options, ...more })
 
+  it('lists what a mount holds, on the simulator too; a request that was aborted before isn’t sent', async () => {
+    const simulator = vaultSimulator()
+    const { endpoint, fetch, rootToken } = simulator
+    const vault = await createVaultClient({ endpoint, token: rootToken, fetch })
+    await vault.write('secret/data/a/b', { data: { x: 1 } })
+    expect(await vault.list('secret/metadata/a')).toMatchObject({ data: { keys: ['b'] } })
+    const sent = simulator.count()
+    const signal = AbortSignal.abort(new Error('mine'))
+    await expect(fetch(`${endpoint}/v1/sys/health`, { signal })).rejects.toThrow('mine')
+    expect(simulator.count()).toBe(sent)
+  })
+
   it('sends token, namespace, X-Vault-Request and further headers, and a body as JSON', async () => {
     const seen: { method: string; url: string; headers: NodeJS.Dict<string | string[]>; body: string }[] = []
     const endpoint = await serve(async (request, response) => {

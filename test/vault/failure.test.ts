@@ -1,9 +1,12 @@
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { InvalidInputError } from '../../src/kernel/errors.ts'
 import { TimeLimitError } from '../../src/kernel/time-limit.ts'
 import type { VaultFailureKind, VaultOperation } from '../../src/vault/errors.ts'
 import { factsOf, kindOf, redacted, requestError, retryAfterOf, VERDICTS } from '../../src/vault/failure.ts'
+import { VaultTokenManager, type VaultTokenManagerOptions } from '../../src/vault/index.ts'
+import { readLogin, readLookup } from '../../src/vault/token-facts.ts'
 
 /** An error as node-vault makes them. */
 function nodeVaultError(statusCode: number, ...errors: string[]): Error {
@@ -90,6 +93,19 @@ describe('the decision table', () => {
   })
 })
 
+describe('what is read of answers', () => {
+  it('a look-up in the last second, without a word of how long it was granted: all of it is that second', () => {
+    const facts = readLookup({ data: { ttl: 0, expire_time: '2030-01-01T00:00:00Z', renewable: true } })
+    expect(facts).toMatchObject({ ttlMs: 999, fullMs: 999, nonExpiring: false })
+  })
+
+  it('a login that grants less than nothing grants no token without an end', () => {
+    const auth = { client_token: 's.x', lease_duration: -1, renewable: true }
+    expect(() => readLogin({ auth })).toThrow('no token with a lease')
+    expect(readLogin({ auth: { ...auth, lease_duration: 0 } }).facts.nonExpiring).toBe(true)
+  })
+})
+
 describe('what errors show', () => {
   const token = 's.abcdefghijklmnopqrstuvwx'
   const secretId = '0d9113d1-c94f-49b5-a11e-06b970b0a918'
@@ -106,6 +122,33 @@ describe('what errors show', () => {
     expect(shown.join()).not.toContain(token)
     expect(shown.join()).not.toContain(secretId)
     expect(error.message).toContain('[secret]')
+  })
+
+  it('nothing of a text that holds a shorter one that was sent too', () => {
+    const sent = ['admin', 'admin-Xy-42-secret']
+    for (const secrets of [sent, sent.toReversed()]) {
+      expect(redacted('wrong: admin-Xy-42-secret of admin', secrets)).toBe('wrong: [secret] of [secret]')
+    }
+  })
+
+  it('no credentials of a login of the host’s own, though they were deeper in what was sent', async () => {
+    const client = {
+      token: '',
+      read: () => Promise.reject(new Error('unused')),
+      write: (_: string, data: unknown) =>
+        Promise.reject(nodeVaultError(400, `refused: ${JSON.stringify(data)} (password-in-depth-1)`)),
+    }
+    const login = ({ post }: { post(path: string, data: object): Promise<unknown> }) =>
+      post('auth/own/login', { credentials: { list: ['password-in-depth-1'] } })
+    const manager = new VaultTokenManager({ client, login, startTimeout: 0 } as VaultTokenManagerOptions)
+    const error = await manager.start().catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ kind: 'credentials' })
+    expect(inspect(error, { showHidden: true })).not.toContain('in-depth')
+  })
+
+  it('an error of the library’s own isn’t taken for the network’s', () => {
+    const own = requestError(new InvalidInputError('role', 'is no role', 'give one'), 'login')
+    expect([own.kind, own.retryable, own.networkCode]).toEqual(['protocol', false, undefined])
   })
 
   it('messages are bounded', () => {

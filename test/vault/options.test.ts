@@ -33,6 +33,7 @@ describe('options that make no sense are refused before any effect', () => {
     [{ sinks: [{ path: 'a' }] }, "unknown field 'path'"],
     [{ name: '' }, 'name is not a name'],
     [{ onRenewal: 5 }, 'onRenewal is not a function'],
+    [{ events: {} }, 'events is no emitter'],
     [{ renewTreshold: '5s' }, "unknown field 'renewTreshold'"],
   ])('%j', async (options, message) => {
     const client = await createVaultClient({ endpoint: 'http://127.0.0.1:1', token: 'x' })
@@ -62,6 +63,7 @@ describe('options that make no sense are refused before any effect', () => {
     [() => userpassLogin({ username: 'a', password: 5 as never }), 'login.password'],
     [() => tokenFileLogin({ file: '' }), 'login.file'],
     [() => wrappedTokenLogin({ wrappingToken: '' }), 'login.wrappingToken'],
+    [() => wrappedTokenLogin({ wrappingToken: 'a', creationPath: 5 as never }), 'login.creationPath'],
     [() => publishToVaultKv({ vault: {} as never, path: 'a' }), 'is not a Vault client'],
     [() => publishToVaultKv({ vault: {} as never, path: 'a/../b' }), 'path'],
     [() => publishToVaultKv({ vault: {} as never, path: 'a', key: '__proto__' }), 'key'],
@@ -81,6 +83,7 @@ describe('options that make no sense are refused before any effect', () => {
     await expect(manager.forceRenewal({ incremnt: '1h' } as never)).rejects.toThrow('unknown field')
     expect(() => manager.lease('', { ttl: '1h' })).toThrow('leaseId')
     expect(() => manager.lease('a', { ttl: 500 })).toThrow('ttl')
+    expect(() => manager.lease('a', { ttl: '1h', renewable: 'no' as never })).toThrow('renewable')
     await manager.stop()
   })
 

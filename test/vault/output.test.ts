@@ -92,6 +92,32 @@ describe('health', () => {
   })
 })
 
+describe('what a host asks at any time', () => {
+  it('serverHealth() never rejects, though the manager is stopped meanwhile', async () => {
+    const { manage, token, clock, simulator } = bench()
+    const { manager } = await manage(await token())
+    await manager.start()
+    simulator.fault({ kind: 'latency', ms: 500, path: 'sys/health' })
+    const asked = manager.serverHealth()
+    await manager.stop()
+    await clock.advance('1s')
+    expect(await asked).toMatchObject({ status: 'active' })
+    expect(clock.pending()).toBe(0)
+  })
+
+  it('a callback that answers any thenable hurts nobody', async () => {
+    const { manage, token, clock } = bench()
+    // biome-ignore lint/suspicious/noThenProperty: what some libraries answer in place of a promise
+    const onRenewal = () => ({ then: (_: unknown, reject: (error: Error) => void) => reject(new Error('mine')) })
+    const { manager, all } = await manage(await token(), { onRenewal })
+    await manager.start()
+    await manager.forceRenewal()
+    await clock.advance(1)
+    expect(all('listenerError')).toMatchObject([{ event: 'onRenewal' }])
+    await manager.stop()
+  })
+})
+
 describe('metrics', () => {
   /** Reads the text form as its description says; throws at the first line that isn't of it. */
   function parse(text: string): Map<string, number> {

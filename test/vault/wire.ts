@@ -247,6 +247,22 @@ export const EXCHANGES: readonly Exchange[] = [
     },
   },
   {
+    name: 'AppRole: a secret_id with a time of its own',
+    async run(world) {
+      const mount = `approle-${world.unique}`
+      await world.raw('POST', `sys/auth/${mount}`, { body: { type: 'approle' } })
+      await world.raw('POST', `auth/${mount}/role/app`, { body: { token_ttl: '60s', secret_id_ttl: '3s' } })
+      const { role_id } = (await world.raw('GET', `auth/${mount}/role/app/role-id`)).body.data
+      const { data } = (await world.raw('POST', `auth/${mount}/role/app/secret-id`, { body: {} })).body
+      expect(data.secret_id_ttl).toBe(3)
+      const at = ['POST', `auth/${mount}/login`] as const
+      const body = { role_id, secret_id: data.secret_id }
+      expect((await world.raw(...at, { token: '', body })).status).toBe(200)
+      await world.pass(3500)
+      await refused(world, 400, ['invalid role or secret ID'], ...at, { token: '', body })
+    },
+  },
+  {
     name: 'userpass',
     async run(world) {
       const mount = `userpass-${world.unique}`
@@ -259,6 +275,13 @@ export const EXCHANGES: readonly Exchange[] = [
       const wrong = 'invalid username or password'
       await refused(world, 400, [wrong], ...at, { token: '', body: { password: 'x' } })
       await refused(world, 400, [wrong], 'POST', `auth/${mount}/login/eve`, { token: '', body: { password: 'x' } })
+      // Names are the same in any letters.
+      await world.raw('POST', `auth/${mount}/users/Alice`, { body })
+      for (const name of ['alice', 'ALICE']) {
+        const found = await world.raw('POST', `auth/${mount}/login/${name}`, { token: '', body })
+        expect(found.body.auth).toMatchObject({ metadata: { username: 'alice' } })
+      }
+      expect((await world.raw('GET', `auth/${mount}/users/aLICE`)).status).toBe(200)
     },
   },
   {
@@ -339,6 +362,49 @@ export const EXCHANGES: readonly Exchange[] = [
       await refused(world, 400, ['lease_id must be specified'], 'PUT', 'sys/leases/renew', { body: {} })
       await refused(world, 400, ['invalid lease'], 'PUT', 'sys/leases/lookup', { body: { lease_id: 'a/b' } })
       expect((await world.raw('PUT', 'sys/leases/revoke', { body: { lease_id: 'a/b' } })).status).toBe(204)
+    },
+  },
+  {
+    name: 'what hangs on a token ends with its time: children, batch tokens, leases',
+    async run(world) {
+      const mount = `pki-${world.unique}`
+      await world.raw('POST', `sys/mounts/${mount}`, { body: { type: 'pki' } })
+      await world.raw('POST', `${mount}/root/generate/internal`, {
+        body: { common_name: 'x.example', ttl: '24h', key_type: 'ec', key_bits: 256 },
+      })
+      const role = { allow_any_name: true, generate_lease: true, ttl: '1h', key_type: 'ec', key_bits: 256 }
+      await world.raw('POST', `${mount}/roles/r`, { body: role })
+      const parent = (await world.raw('POST', 'auth/token/create', { body: { ttl: '3s', policies: ['root'] } })).body
+      const token: string = parent.auth.client_token
+      const made = async (body: object): Promise<string> =>
+        (await world.raw('POST', 'auth/token/create', { token, body: { ttl: '1h', policies: ['default'], ...body } }))
+          .body.auth.client_token
+      const [child, batch, orphan] = [await made({}), await made({ type: 'batch' }), await made({ no_parent: true })]
+      const issued = await world.raw('POST', `${mount}/issue/r`, { token, body: { common_name: 'a.b' } })
+      const lease = { body: { lease_id: issued.body.lease_id } }
+      expect((await world.raw('PUT', 'sys/leases/lookup', lease)).status).toBe(200)
+      const looked = async (of: string) => (await world.raw('GET', 'auth/token/lookup-self', { token: of })).status
+      expect([await looked(child), await looked(batch), await looked(orphan)]).toEqual([200, 200, 200])
+      await world.pass(4500)
+      expect([await looked(child), await looked(batch), await looked(orphan)]).toEqual([403, 403, 200])
+      await refused(world, 400, ['invalid lease'], 'PUT', 'sys/leases/lookup', lease)
+    },
+  },
+  {
+    name: 'a list, by its method and by a query',
+    async run(world) {
+      const folder = `wire-${world.unique}`
+      await world.raw('POST', `secret/data/${folder}/a`, { body: { data: { x: 1 } } })
+      await world.raw('POST', `secret/data/${folder}/b/c`, { body: { data: { x: 1 } } })
+      for (const [method, query] of [
+        ['LIST', ''],
+        ['GET', '?list=1'],
+        ['GET', '?list=true'],
+      ] as const) {
+        const { status, body } = await world.raw(method, `secret/metadata/${folder}${query}`)
+        expect([status, body.data]).toEqual([200, { keys: ['a', 'b/'] }])
+      }
+      await refused(world, 404, [], 'GET', `secret/metadata/${folder}/none?list=1`)
     },
   },
   {

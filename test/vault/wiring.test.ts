@@ -153,7 +153,27 @@ describe('publishToVaultKv', () => {
   })
 })
 
+describe('publishToVaultKv, with a manager that isn’t started', () => {
+  it('says so, and isn’t taken for the network’s failure', async () => {
+    const { vault } = await world()
+    const publish = publishToVaultKv({ vault: new VaultTokenManager({ client: vault }), path: 'a' })
+    const context = { token: 'value', signal: new AbortController().signal } as Parameters<typeof publish>[0]
+    await expect(publish(context)).rejects.toMatchObject({ code: 'ERR_VAULT_STATE' })
+  })
+})
+
 describe('the process’s own manager', () => {
+  it('can be stopped while it starts, at once', async () => {
+    const { clock, vault, simulator } = await world()
+    simulator.setDown(true)
+    const starting = startTokenManager({ client: vault, clock }).catch((error: unknown) => error)
+    await clock.advance('1s')
+    await stopTokenManager()
+    expect(await starting).toMatchObject({ code: 'ERR_VAULT_STATE' })
+    expect(clock.pending()).toBe(0)
+    expect(() => getTokenManager()).toThrow("isn't started")
+  })
+
   it('is made of the environment, once; a failed start can be tried again', async () => {
     expect(() => getTokenManager()).toThrow('await startTokenManager() first')
     await expect(startTokenManager({ env: {} })).rejects.toThrow('VAULT_ADDR is not set')

@@ -72,8 +72,9 @@ export class SimulatedLeases {
   }
 
   /** `sys/leases/…` */
-  routes({ request, now }: RouteContext, rest: string): SimulatedAnswer {
+  routes({ request, tokens, now }: RouteContext, rest: string): SimulatedAnswer {
     const id = request.body['lease_id']
+    tokens.sweep()
     if (typeof id !== 'string' || id === '') throw new Refusal(400, ['lease_id must be specified'])
     const found = this.#leases.get(id)
     const lease = found !== undefined && found.expires > now ? found : undefined

@@ -25,9 +25,11 @@ export function login(context: PublicContext, mount: Mount, at: string, rest: st
 }
 
 /** What is written about a login method: roles, users, settings. */
-export function loginSettings({ request }: RouteContext, mount: Mount, rest: string): SimulatedAnswer {
+export function loginSettings({ request, now }: RouteContext, mount: Mount, rest: string): SimulatedAnswer {
   const { body, method } = request
-  const [kind = '', name = '', part] = rest.split('/')
+  const [kind = '', given = '', part] = rest.split('/')
+  // Users are the same in any letters.
+  const name = mount.type === 'userpass' ? given.toLowerCase() : given
   const shelf = shelfOf(mount, kind)
   const writes = method === 'POST' || method === 'PUT'
   if (mount.type === 'approle' && kind === 'role' && part === 'role-id') {
@@ -42,10 +44,12 @@ export function loginSettings({ request }: RouteContext, mount: Mount, rest: str
     if (found === undefined) throw new Refusal(404, [])
     const id = typeof body['secret_id'] === 'string' ? body['secret_id'] : randomId()
     const uses = Number(found['secret_id_num_uses'] ?? 0)
+    const seconds = secondsOf(found['secret_id_ttl'])
+    const expires = seconds > 0 ? now + seconds * 1000 : Number.POSITIVE_INFINITY
     const accessor = randomId()
-    shelfOf(mount, 'secrets').set(id, { role: name, left: uses, limited: uses > 0, accessor })
+    shelfOf(mount, 'secrets').set(id, { role: name, left: uses, limited: uses > 0, accessor, expires })
     return envelope({
-      data: { secret_id: id, secret_id_accessor: accessor, secret_id_num_uses: uses, secret_id_ttl: 0 },
+      data: { secret_id: id, secret_id_accessor: accessor, secret_id_num_uses: uses, secret_id_ttl: seconds },
     })
   }
   if (kind === 'config' && writes) {
@@ -74,7 +78,7 @@ function appRole(context: PublicContext, mount: Mount, at: string): SimulatedAns
     if (typeof secretId !== 'string' || secretId === '') throw new Refusal(400, ['missing secret_id'])
     const secrets = shelfOf(mount, 'secrets')
     const found = secrets.get(secretId)
-    if (found === undefined || found['role'] !== name) throw wrong
+    if (found === undefined || found['role'] !== name || Number(found['expires']) <= context.now) throw wrong
     if (found['limited'] === true) {
       const left = Number(found['left']) - 1
       if (left <= 0) secrets.delete(secretId)

@@ -60,8 +60,13 @@ export class SimulatedTokens {
 
   /** How many live. */
   get size(): number {
-    for (const token of [...this.#byText.values()]) this.#expire(token)
+    this.sweep()
     return this.#byText.size
+  }
+
+  /** Ends all whose time is over. */
+  sweep(): void {
+    for (const token of [...this.#byText.values()]) this.#expire(token)
   }
 
   /** Makes a token. */
@@ -110,8 +115,11 @@ export class SimulatedTokens {
     for (const child of [...this.#byText.values()]) if (child.parent === token && !child.orphan) this.revoke(child)
   }
 
+  /** Ends a token whose time is over, or its parent's. */
   #expire(token: SimulatedToken): boolean {
-    if (token.expires === undefined || token.expires > this.#now()) return false
+    const { expires, orphan, parent } = token
+    const over = expires !== undefined && expires <= this.#now()
+    if (!over && (orphan || parent === undefined || !this.#expire(parent))) return false
     this.revoke(token)
     return true
   }

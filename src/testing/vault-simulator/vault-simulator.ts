@@ -85,6 +85,7 @@ export class VaultSimulator {
 
   /** How many leases of secrets live. */
   get leaseCount(): number {
+    this.#server.tokens.sweep()
     return this.#server.leases.count(this.#clock.now())
   }
 
@@ -139,6 +140,7 @@ export class VaultSimulator {
     const { method = 'GET', headers, body, signal } = init
     const url = new URL(input instanceof Request ? input.url : String(input))
     const given = Object.fromEntries(new Headers(headers))
+    signal?.throwIfAborted()
     try {
       if (this.#down) throw new BrokenConnection('ECONNREFUSED')
       const answer = await this.#answer(
@@ -208,8 +210,10 @@ export class VaultSimulator {
       parsed = {}
     }
     const object = typeof parsed === 'object' && parsed !== null ? (parsed as { readonly [name: string]: unknown }) : {}
+    // As some clients list: LIST is no method that all proxies know.
+    const lists = method === 'GET' && ['1', 'true'].includes(searchParams.get('list') ?? '')
     return {
-      method,
+      method: lists ? 'LIST' : method,
       path: decodeURIComponent(pathname.replace(/^\/v1\//, '')),
       query: searchParams,
       headers,
