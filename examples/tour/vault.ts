@@ -1,4 +1,4 @@
-import { fakeClock, vaultSimulator } from 'tokenwright/testing'
+import { fakeClock, VaultSimulator } from 'tokenwright/testing'
 import { createVaultClient, VaultTokenManager } from 'tokenwright/vault'
 import type { Transcript } from './transcript.ts'
 
@@ -10,7 +10,7 @@ interface Made {
 export async function showVault(transcript: Transcript): Promise<void> {
   transcript.chapter('A Vault token is kept alive, through an outage and a revocation (on a clock that the tour moves)')
   const clock = fakeClock()
-  const simulator = vaultSimulator({ clock })
+  const simulator = new VaultSimulator({ clock })
   const create = async () => (await simulator.call('POST', 'auth/token/create', { ttl: '1h' })) as Made
   const first = (await create()).auth
   const { endpoint, fetch } = simulator

@@ -1,4 +1,4 @@
-import { vaultSimulator } from 'tokenwright/testing'
+import { VaultSimulator } from 'tokenwright/testing'
 
 /** A server to live on. */
 export interface Server {
@@ -13,7 +13,7 @@ export interface Server {
 export async function findServer(): Promise<Server> {
   const { VAULT_ADDR: endpoint, VAULT_TOKEN: root } = process.env
   if (endpoint && root) return { name: `the server at ${endpoint}`, endpoint, root, close: async () => {} }
-  const simulator = vaultSimulator()
+  const simulator = new VaultSimulator()
   return {
     name: 'the simulator (set VAULT_ADDR and VAULT_TOKEN for a real one)',
     endpoint: await simulator.listen(),

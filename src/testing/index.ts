@@ -40,5 +40,4 @@ export {
   type SimulatedCall,
   VaultSimulator,
   type VaultSimulatorOptions,
-  vaultSimulator,
 } from './vault-simulator/vault-simulator.ts'

@@ -1,5 +1,5 @@
 import { generateSecret, logTo, MemoryTokenStore, Secret, Tokenwright } from '../../src/index.ts'
-import { fakeClock, vaultSimulator } from '../../src/testing/index.ts'
+import { fakeClock, VaultSimulator } from '../../src/testing/index.ts'
 import {
   appRoleLogin,
   createVaultClient,
@@ -22,7 +22,7 @@ interface Gathering {
 /** Lives on Vault tokens, well and badly, and gathers everything that comes out. Answers the texts that mustn't be in it. */
 export async function liveVault(outputs: Gathering): Promise<string[]> {
   const clock = fakeClock()
-  const simulator = vaultSimulator({ clock, rootToken: 's.canaryrootcanaryrootcanary' })
+  const simulator = new VaultSimulator({ clock, rootToken: 's.canaryrootcanaryrootcanary' })
   const secrets = [simulator.rootToken]
   // biome-ignore lint/suspicious/noExplicitAny: answers of the simulator
   const call = (method: string, path: string, body = {}): Promise<any> => simulator.call(method, path, body)

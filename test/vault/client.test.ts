@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import NodeVault from 'node-vault'
 import { afterEach, describe, expect, it } from 'vitest'
 import { MissingPackageError, Secret } from '../../src/index.ts'
-import { vaultSimulator } from '../../src/testing/index.ts'
+import { VaultSimulator } from '../../src/testing/index.ts'
 import {
   appRoleLogin,
   type CreateVaultClientOptions,
@@ -54,7 +54,7 @@ describe.each(WAYS)('createVaultClient, by $name', ({ options }) => {
     createVaultClient({ endpoint, token: 's.mine', ...options, ...more })
 
   it('lists what a mount holds, on the simulator too; a request that was aborted before isn’t sent', async () => {
-    const simulator = vaultSimulator()
+    const simulator = new VaultSimulator()
     const { endpoint, fetch, rootToken } = simulator
     const vault = await createVaultClient({ endpoint, token: rootToken, fetch })
     await vault.write('secret/data/a/b', { data: { x: 1 } })
@@ -224,7 +224,7 @@ describe('createVaultClient', () => {
 
 describe('a node-vault instance of the host’s own', () => {
   it('a drained token is revoked itself: the newest lives', async () => {
-    const simulator = vaultSimulator()
+    const simulator = new VaultSimulator()
     const endpoint = await simulator.listen()
     await simulator.call('POST', 'sys/auth/approle', { type: 'approle' })
     await simulator.call('POST', 'auth/approle/role/app', {

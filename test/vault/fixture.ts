@@ -1,4 +1,4 @@
-import { type FakeClock, fakeClock, type VaultSimulator, vaultSimulator } from '../../src/testing/index.ts'
+import { type FakeClock, fakeClock, VaultSimulator } from '../../src/testing/index.ts'
 import {
   createVaultClient,
   type NodeVaultClient,
@@ -39,7 +39,7 @@ type Body = any
 /** A fresh one. */
 export function bench(): Bench {
   const clock = fakeClock()
-  const simulator = vaultSimulator({ clock })
+  const simulator = new VaultSimulator({ clock })
   const client = (token?: string) =>
     createVaultClient({ endpoint: simulator.endpoint, token, fetch: simulator.fetch, clock })
   return {

@@ -1,6 +1,6 @@
 import NodeVault from 'node-vault'
 import { describe, expect, it, vi } from 'vitest'
-import { vaultSimulator } from '../../src/testing/index.ts'
+import { VaultSimulator } from '../../src/testing/index.ts'
 import { createVaultClient, VaultTokenManager } from '../../src/vault/index.ts'
 import { RENEW } from './fixture.ts'
 
@@ -9,7 +9,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 /** node-vault 0.12's own `startTokenRenewal()` and the manager, on the same server, in the same (real) time. */
 describe('beside node-vault’s own renewal', () => {
   async function world(ttl: object) {
-    const simulator = vaultSimulator()
+    const simulator = new VaultSimulator()
     const endpoint = await simulator.listen()
     const made = (await simulator.call('POST', 'auth/token/create', { policies: ['default'], ...ttl })) as {
       auth: { client_token: string }

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { generateSecret, MemoryTokenStore, Tokenwright } from '../../src/index.ts'
-import { fakeClock, vaultSimulator } from '../../src/testing/index.ts'
+import { fakeClock, VaultSimulator } from '../../src/testing/index.ts'
 import {
   createVaultClient,
   getTokenManager,
@@ -16,7 +16,7 @@ import { bench, LOOKUP, RENEW } from './fixture.ts'
 
 async function world() {
   const clock = fakeClock()
-  const simulator = vaultSimulator({ clock })
+  const simulator = new VaultSimulator({ clock })
   // biome-ignore lint/suspicious/noExplicitAny: answers of the simulator
   const call = (...given: Parameters<typeof simulator.call>): Promise<any> => simulator.call(...given)
   const made = await call('POST', 'auth/token/create', { ttl: '1h', policies: ['default'] })
@@ -178,7 +178,7 @@ describe('the process’s own manager', () => {
     expect(() => getTokenManager()).toThrow('await startTokenManager() first')
     await expect(startTokenManager({ env: {} })).rejects.toThrow('VAULT_ADDR is not set')
     await expect(startTokenManager({ env: { VAULT_ADDR: 'http://127.0.0.1:1' } })).rejects.toThrow('VAULT_TOKEN is not')
-    const simulator = vaultSimulator()
+    const simulator = new VaultSimulator()
     const address = await simulator.listen()
     const wrong = startTokenManager({ env: { VAULT_ADDR: address, VAULT_TOKEN: 'nope' } })
     await expect(wrong).rejects.toMatchObject({ kind: 'auth' })
@@ -195,7 +195,7 @@ describe('the process’s own manager', () => {
   })
 
   it('reads process.env without arguments', async () => {
-    const simulator = vaultSimulator()
+    const simulator = new VaultSimulator()
     process.env['VAULT_ADDR'] = await simulator.listen()
     process.env['VAULT_TOKEN'] = simulator.rootToken
     try {
@@ -210,7 +210,7 @@ describe('the process’s own manager', () => {
 })
 
 it('a process that only has a manager can exit (stop, or not)', async () => {
-  const simulator = vaultSimulator()
+  const simulator = new VaultSimulator()
   const address = await simulator.listen()
   const index = new URL('../../src/vault/index.ts', import.meta.url).href
   const code = `

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { Clock } from '../../src/kernel/clock.ts'
 import { systemClock } from '../../src/kernel/clock.ts'
-import { type FakeClock, fakeClock, vaultSimulator } from '../../src/testing/index.ts'
+import { type FakeClock, fakeClock, VaultSimulator } from '../../src/testing/index.ts'
 import {
   createVaultClient,
   type NodeVaultClient,
@@ -146,7 +146,7 @@ export interface WorldOptions {
 /** The simulator, on a clock that stands still. */
 export function simulatedWorld({ initialRoot, standby = false }: WorldOptions = {}): World {
   const clock = fakeClock()
-  const simulator = vaultSimulator({ clock, initialRoot })
+  const simulator = new VaultSimulator({ clock, initialRoot })
   simulator.setStandby(standby)
   return world({
     name: 'simulator',

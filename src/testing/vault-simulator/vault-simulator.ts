@@ -36,7 +36,7 @@ const MAX_CALLS = 100_000
  * @example
  * ```ts
  * const clock = fakeClock()
- * const simulator = vaultSimulator({ clock })
+ * const simulator = new VaultSimulator({ clock })
  * const vault = await createVaultClient({ endpoint: simulator.endpoint, token, fetch: simulator.fetch, clock })
  * simulator.fault({ kind: 'answer', status: 503, path: 'auth/token/renew-self', times: 3 })
  * ```
@@ -220,15 +220,6 @@ export class VaultSimulator {
       body: object,
     }
   }
-}
-
-/**
- * A Vault for tests, which answers as OpenBao does.
- *
- * @param options - its clock and its root token
- */
-export function vaultSimulator(options: VaultSimulatorOptions = {}): VaultSimulator {
-  return new VaultSimulator(options)
 }
 
 function sendable({ status, headers = {}, body }: SimulatedAnswer): {
