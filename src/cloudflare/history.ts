@@ -15,6 +15,8 @@ export interface TargetChange {
   readonly removed?: readonly string[]
   /** The snapshot from before the change. */
   readonly snapshot?: string
+  /** Who approved it. */
+  readonly approvedBy?: string
   readonly errorCode?: string
   readonly errorMessage?: string
 }

@@ -110,13 +110,14 @@ export function changesOf(changes: readonly TargetHeal[]): TargetChange[] {
 
 /** What a row tells of a change. */
 export function changeOf(change: ChangeResult | TargetHeal): TargetChange {
-  const { target, outcome, planHash, added, snapshot, error } = change
+  const { target, outcome, planHash, added, snapshot, approvedBy, error } = change
   return {
     name: target,
     outcome,
     ...(planHash !== undefined && { planHash }),
     ...(added.length > 0 && { added: added.map(describe) }),
     ...(snapshot !== undefined && { snapshot }),
+    ...(approvedBy !== undefined && { approvedBy }),
     ...(error !== undefined && { errorCode: error.code, errorMessage: error.message }),
   }
 }

@@ -75,7 +75,11 @@ function readTarget(field: string, input: unknown, fallback: RequiredInput | und
       throw new InvalidInputError(`${field}.${key}`, 'is no id', 'an id has 32 lowercase hexadecimal digits')
     }
   }
-  const kind = given.kind ?? kindByPrefix(token)
+  const shown = kindByPrefix(token)
+  const kind = given.kind ?? shown
+  if (shown !== undefined && kind !== shown) {
+    throw new InvalidInputError(`${field}.kind`, `is '${kind}', and its text is of kind '${shown}'`, 'mend one of them')
+  }
   if (kind === undefined && token === undefined) {
     throw new InvalidInputError(`${field}.kind`, 'is missing', "write 'account' or 'user', or give the token's text")
   }

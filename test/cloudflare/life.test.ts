@@ -71,7 +71,7 @@ describe('the history (F3)', () => {
         missing: 0,
         missingGroups: ['D1 Write', 'Queues Write'],
       },
-      change: { outcome: 'healed', snapshot: report.changes[0]?.snapshot },
+      change: { outcome: 'healed', snapshot: report.changes[0]?.snapshot, approvedBy: 'ceiling' },
     })
     expect(heal?.targets[0]?.change?.added).toHaveLength(2)
   })

@@ -37,6 +37,10 @@ describe('a healer is not made', () => {
     ['for a URL with a user', { baseURL: 'https://a:b@api.cloudflare.com' }],
     ['without targets', { targets: [] }],
     ['of a malformed token id', { targets: [{ kind: 'account', accountId: ID, tokenId: 'x' }] }],
+    [
+      'of a kind that its text contradicts',
+      { targets: [{ kind: 'account', accountId: ID, token: `cfut_${'a'.repeat(48)}` }] },
+    ],
     ['of an id in capitals', { targets: [{ kind: 'account', accountId: ID.toUpperCase(), tokenId: ID }] }],
     ['of an id that climbs', { targets: [{ kind: 'account', accountId: '../../user/tokens', tokenId: ID }] }],
     ['of an account’s token without its account', { targets: [{ kind: 'account', tokenId: ID }] }],
