@@ -24,11 +24,12 @@ export function boundedBy(
 ): { readonly policy: Policy; readonly until: number | undefined } {
   const minter: TokenView | undefined =
     typeof given === 'object' && given !== null && 'token' in given ? given.token : given
-  if (!Array.isArray(minter?.scopes) || typeof minter.status !== 'string') {
+  if (!Array.isArray(minter?.scopes) || !Array.isArray(minter.versions) || typeof minter.status !== 'string') {
     throw new InvalidInputError('minter', 'is no token', 'give what get() or verify() gave')
   }
-  const { status, expiresAt } = minter
-  if (status !== 'active' || (expiresAt !== undefined && now >= expiresAt)) {
+  const { status } = minter
+  const until = endOf(minter)
+  if (status !== 'active' || (until !== undefined && now >= until)) {
     throw new WiderThanMinterError('minter', `is ${status === 'active' ? 'expired' : status}, and allows nothing`)
   }
   const missing = compileScopes(scopesOf(minter, catalog)).missing(wanted.scopes)
@@ -49,7 +50,12 @@ export function boundedBy(
     ...(ipAllow && { ipAllow }),
     ...(rateLimits && { rateLimits }),
   }
-  return { policy, until: expiresAt }
+  return { policy, until }
+}
+
+/** A lifetime that begins anew with each version is told by the version alone. */
+function endOf({ versions, expiresAt }: TokenView): number | undefined {
+  return versions.find(({ state }) => state === 'current')?.endsAt ?? expiresAt
 }
 
 /** A signed token names all of its scopes; an opaque one has what the catalogue makes of them today. */

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest'
+import { TtlOverCapError, WiderThanMinterError } from '../../src/index.ts'
+import { HOUR, setUp } from '../issuing/fixture.ts'
+
+describe('a minter whose token lives for a time, not until an instant', () => {
+  it('bounds the end of what it mints', async () => {
+    const { tokens, clock } = setUp()
+    const { token } = await tokens.generate({ service: 'DESK', scopes: ['docs:*'], expiresIn: '1h' })
+    const minter = await tokens.verify(token)
+    if (!minter.ok) throw new Error(minter.code)
+    const mint = (clamp: boolean) =>
+      tokens.signer.mint({ agent: 'a', scopes: ['docs:read'], ttl: '2h', format: 'hmac', clamp, minter })
+    await expect(mint(false)).rejects.toThrow(TtlOverCapError)
+    expect((await mint(true)).expiresAt).toBe(clock.now() + HOUR)
+  })
+
+  it('mints nothing once it has ended, though it was looked at before', async () => {
+    const { tokens, clock } = setUp()
+    const { record: minter } = await tokens.generate({ service: 'DESK', scopes: ['docs:*'], expiresIn: '1h' })
+    await clock.advance('1h')
+    const late = tokens.signer.mint({
+      agent: 'a',
+      scopes: ['docs:read'],
+      ttl: '1m',
+      format: 'hmac',
+      clamp: true,
+      minter,
+    })
+    await expect(late).rejects.toThrow(WiderThanMinterError)
+  })
+
+  it('has a fresh life after a rotation, and so has what it mints', async () => {
+    const { tokens, clock } = setUp()
+    await tokens.generate({ service: 'DESK', scopes: ['docs:*'], expiresIn: '1h' })
+    await clock.advance('50m')
+    const { record: minter } = await tokens.rotate('DESK')
+    const { expiresAt } = await tokens.signer.mint({ agent: 'a', ttl: '2h', format: 'hmac', clamp: true, minter })
+    expect(expiresAt).toBe(clock.now() + HOUR)
+  })
+})
