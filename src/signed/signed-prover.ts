@@ -76,9 +76,9 @@ export class SignedProver {
     })
   }
 
-  /** Reads keys and revocations now. */
-  async refresh(): Promise<void> {
-    await this.#mirror.refresh()
+  /** Reads keys and revocations now; `false` when the store doesn't answer and nothing usable is held. */
+  refresh(): Promise<boolean> {
+    return this.#mirror.refresh()
   }
 
   /** Makes sure that keys and revocations are known, and tells when they were read, epoch ms; -Infinity = never. */
