@@ -141,7 +141,8 @@ export class KeySet {
     const keys = await retryStale(async () => {
       const stored = await this.#ensure(algorithm)
       const now = this.#base.clock.now()
-      const { versions } = stored.value
+      // A next key that nobody let sign in time has left the JWKS: it doesn't count.
+      const versions = tidied(stored.value.versions, now)
       const next = versions.find((key) => key.state === 'pending')
       if (compromised) return this.#write(stored, replaceAll(versions, this.#fresh(algorithm), now), by, true)
       if (next === undefined) {

@@ -95,6 +95,19 @@ describe('signing keys', () => {
     expect(await tokens.signer.rotateKey()).toEqual({ signing: first.next })
   })
 
+  it('that nobody turned in time are announced anew on demand: what left the JWKS doesn’t sign', async () => {
+    const { tokens, clock } = setUp({ signed: { announceFor: '1h', rotateEvery: '10d' } })
+    const { next: forgotten, signing } = await tokens.signer.rotateKey()
+    await clock.advance('11d')
+    const published = (await tokens.signer.jwks()).keys.map((key) => key['kid'])
+    expect(published).toEqual([signing])
+    const turned = await tokens.signer.rotateKey()
+    expect(turned).toMatchObject({ signing, signsFrom: clock.now() + HOUR })
+    expect(turned.next).not.toBe(forgotten)
+    await clock.advance('1h')
+    expect(await tokens.signer.rotateKey()).toEqual({ signing: turned.next })
+  })
+
   it('are made once, whoever is first', async () => {
     const one = setUp()
     const two = setUp({ store: one.store, keys: one.keys }, one.clock)
