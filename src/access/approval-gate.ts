@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { canonicalJson, type JsonObject, lengthPrefixed } from '../kernel/bytes.ts'
+import { canonicalJson, lengthPrefixed } from '../kernel/bytes.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
@@ -55,7 +55,7 @@ const RETENTION = 90 * 86_400_000
 const PER_SWEEP = 250
 
 /**
- * Approvals of single calls: bound to token, tool and arguments by a keyed digest, used once, for some minutes, never
+ * Approvals of single calls: bound to token, owner, tool, risk and arguments by a keyed digest, used once, for some minutes, never
  * given by the token's own owner. Every step is in the journal.
  *
  * @example
@@ -112,7 +112,7 @@ export class ApprovalGate {
     const record: ApprovalRecord = {
       id: `apr_${this.#ids.next(now)}`,
       ...asked,
-      digest: this.#digest(asked.token, asked.tool, asked.args),
+      digest: this.#digest(asked),
       status: 'pending',
       requestedAt: now,
       expiresAt: now + this.#ttl,
@@ -225,15 +225,12 @@ export class ApprovalGate {
    * @returns the record to be used, or why it is no good
    * @internal for the verifier
    */
-  async peek(
-    id: string,
-    call: Pick<ApprovalRequest, 'token' | 'tool' | 'args'>,
-  ): Promise<Stored<ApprovalRecord> | ApprovalRefusal> {
+  async peek(id: string, call: ApprovalRequest): Promise<Stored<ApprovalRecord> | ApprovalRefusal> {
     const { store, clock } = this.#base
     const stored = await store.get(approvalKind, id)
     if (stored === undefined) return 'unknown'
     const status = statusAt(stored.value, clock.now())
-    if (stored.value.digest !== this.#digest(call.token, call.tool, call.args)) return 'other_call'
+    if (stored.value.digest !== this.#digest(call)) return 'other_call'
     return status === 'approved' ? stored : status
   }
 
@@ -269,8 +266,9 @@ export class ApprovalGate {
     }
   }
 
-  #digest(token: string, tool: string, args: JsonObject): string {
-    const text = lengthPrefixed([token, tool, canonicalJson(args)])
+  /** All that a decision goes by: whoever asks may tell a lower risk, or another owner, than the call has. */
+  #digest({ token, service, owner = '', tool, args, risk }: ApprovalRequest): string {
+    const text = lengthPrefixed([token, service, owner, tool, risk, canonicalJson(args)])
     return createHmac('sha256', this.#base.keys.subkey('approval')).update(text).digest('base64url')
   }
 

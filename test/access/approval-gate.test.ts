@@ -140,6 +140,19 @@ describe('an approval', () => {
     )
   })
 
+  it('is good for no call whose risk, owner or service was told otherwise when it was asked for', async () => {
+    const { gate: approvals } = gate({ policy: { autoApprove: 'high' } })
+    const harmless = await approvals.request({ ...CALL, risk: 'low' })
+    expect(harmless).toMatchObject({ status: 'approved', approver: 'policy' })
+    expect(await approvals.peek(harmless.id, CALL)).toBe('other_call')
+    const { owner, ...ownerless } = CALL
+    for (const forged of [ownerless, { ...CALL, owner: 'nobody' }, { ...CALL, service: 'HARMLESS' }]) {
+      const { id } = await approvals.request(forged)
+      await approvals.approve(id, owner).catch(() => approvals.approve(id, 'alice'))
+      expect(await approvals.peek(id, CALL)).toBe('other_call')
+    }
+  })
+
   it('comes by a signed webhook, and by no other', async () => {
     const secret = `whsec_${Buffer.alloc(32, 3).toString('base64')}`
     const { gate: approvals, clock } = gate({ webhookSecret: secret })
