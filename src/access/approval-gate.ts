@@ -11,6 +11,7 @@ import { type Attribution, type Change, checkAttribution, retryStale } from '../
 import { UniqueConflictError } from '../stores/errors.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import type { Page } from '../stores/token-store.ts'
+import { agentOf } from '../tokens/agent-account.ts'
 import { ApprovalNotFoundError, ApprovalStateError, SelfApprovalError } from './approval-errors.ts'
 import type { ApprovalEvent, ApprovalEvents } from './approval-events.ts'
 import { type ApprovalPolicy, type ApprovalPolicyInput, approvalPolicy } from './approval-policy.ts'
@@ -326,7 +327,8 @@ export class ApprovalGate {
       const now = clock.now()
       const status = statusAt(approval, now)
       if (status !== 'pending') throw new ApprovalStateError(id, status)
-      if ([approval.owner, approval.token, approval.service].includes(approver)) throw new SelfApprovalError(id)
+      const { owner, token, service } = approval
+      if ([owner, token, service, agentOf(token)].includes(approver)) throw new SelfApprovalError(id)
       const name = decision === 'approve' ? ('approval.approved' as const) : ('approval.denied' as const)
       const value: ApprovalRecord = {
         ...approval,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { SelfApprovalError } from '../../src/access/approval-errors.ts'
 import type { ApprovalEvents } from '../../src/access/approval-events.ts'
 import { ApprovalGate, type ApprovalSettings } from '../../src/access/approval-gate.ts'
 import { approvalKind } from '../../src/access/approval-record.ts'
@@ -151,6 +152,16 @@ describe('an approval', () => {
       await approvals.approve(id, owner).catch(() => approvals.approve(id, 'alice'))
       expect(await approvals.peek(id, CALL)).toBe('other_call')
     }
+  })
+
+  it('of an agent can’t be given by that agent', async () => {
+    const { gate: approvals } = gate()
+    const account = 'agent:builder'
+    const { id } = await approvals.request({ ...CALL, token: account, service: account })
+    for (const self of [account, 'builder', CALL.owner]) {
+      await expect(approvals.approve(id, self), self).rejects.toBeInstanceOf(SelfApprovalError)
+    }
+    expect(await approvals.approve(id, 'alice')).toMatchObject({ status: 'approved' })
   })
 
   it('comes by a signed webhook, and by no other', async () => {
