@@ -8,7 +8,7 @@ import { RisingIds } from '../kernel/rising-ids.ts'
 import { type ReceivedHeaders, verifyWebhook, type WebhookKey } from '../kernel/signed-webhook.ts'
 import { withTimeLimit } from '../kernel/time-limit.ts'
 import { type Attribution, type Change, checkAttribution, retryStale } from '../stores/commit.ts'
-import { UniqueConflictError } from '../stores/errors.ts'
+import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import type { Page } from '../stores/token-store.ts'
 import { agentOf } from '../tokens/agent-account.ts'
@@ -263,7 +263,12 @@ export class ApprovalGate {
     for (const { id, revision, value } of items) {
       const tombstone = { endedAt: value.expiresAt, reason: statusAt(value, now), digests: [] }
       const change = { kind: approvalKind, id, revision, to: { tombstone }, action: 'approval.removed' }
-      await this.#base.write({}, [change], [])
+      try {
+        await this.#base.write({}, [change], [])
+      } catch (error) {
+        // Another instance removed it.
+        if (!(error instanceof StaleRevisionError)) throw error
+      }
     }
   }
 

@@ -164,6 +164,15 @@ describe('an approval', () => {
     expect(await approvals.approve(id, 'alice')).toMatchObject({ status: 'approved' })
   })
 
+  it('is forgotten by one of two instances, and the other goes on', async () => {
+    const { gate: approvals, store, clock } = gate()
+    await approvals.request(CALL)
+    await approvals.request({ ...CALL, args: {} })
+    await clock.advance('91d')
+    await Promise.all([approvals.tick(clock.now()), approvals.tick(clock.now())])
+    expect((await store.list(approvalKind, { index: 'ends', limit: 10 })).items).toHaveLength(0)
+  })
+
   it('comes by a signed webhook, and by no other', async () => {
     const secret = `whsec_${Buffer.alloc(32, 3).toString('base64')}`
     const { gate: approvals, clock } = gate({ webhookSecret: secret })
