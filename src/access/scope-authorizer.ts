@@ -9,7 +9,7 @@ import type { TokenView } from '../tokens/token-view.ts'
 import { type ApprovalPolicy, type ApprovalPolicyInput, approvalPolicy } from './approval-policy.ts'
 import type { ApprovalRequest } from './approval-request.ts'
 import { leastPrivilege, type PrivilegeReport } from './least-privilege.ts'
-import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './scope-catalog.ts'
+import { defineScopes, expandGranted, type ScopeCatalog, type ScopeCatalogOptions } from './scope-catalog.ts'
 import { compileScopes, type ScopeSet } from './scopes.ts'
 import { compileTools, type ToolSet } from './tools.ts'
 
@@ -181,11 +181,7 @@ export class ScopeAuthorizer {
     const known = this.#compiled.get(scopes)
     if (known !== undefined && known.of === tools) return known
     const compiled = {
-      // What isn't in the catalogue any more stands for itself.
-      scopes: compileScopes([
-        ...this.catalog.expand(scopes.filter((scope) => this.catalog.has(scope))),
-        ...scopes.filter((scope) => !this.catalog.has(scope)),
-      ]),
+      scopes: compileScopes(expandGranted(this.catalog, scopes)),
       tools: compileTools(tools),
       of: tools,
     }

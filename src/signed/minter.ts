@@ -1,5 +1,5 @@
 import type { PolicyInput } from '../access/policy-input.ts'
-import type { ScopeCatalog } from '../access/scope-catalog.ts'
+import { expandGranted, type ScopeCatalog } from '../access/scope-catalog.ts'
 import { compileScopes } from '../access/scopes.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { LEVELS, type Policy, type ToolRule } from '../tokens/policy.ts'
@@ -61,7 +61,7 @@ function endOf({ versions, expiresAt }: TokenView): number | undefined {
 /** A signed token names all of its scopes; an opaque one has what the catalogue makes of them today. */
 function scopesOf(minter: TokenView, catalog: ScopeCatalog | undefined): readonly string[] {
   if (catalog === undefined || minter.signed !== undefined) return minter.scopes
-  return catalog.expand(minter.scopes.filter((scope) => catalog.has(scope)))
+  return expandGranted(catalog, minter.scopes)
 }
 
 function lower<T extends (typeof LEVELS)[number]>(a: T, b: T): T {
