@@ -174,19 +174,26 @@ export class ScopeAuthorizer {
     return leastPrivilege(token, usage, this.catalog)
   }
 
-  #compile({ scopes, tools }: Grant): Compiled {
+  #compile(grant: Grant): Compiled {
+    const { scopes, tools }: Partial<Grant> = typeof grant === 'object' && grant !== null ? grant : {}
     if (!Array.isArray(scopes)) {
       throw new InvalidInputError('grant.scopes', 'is not a list', 'give the scopes, an empty list for none')
     }
     const known = this.#compiled.get(scopes)
     if (known !== undefined && known.of === tools) return known
+    if (!scopes.every((scope) => typeof scope === 'string')) {
+      throw new InvalidInputError('grant.scopes', 'holds what is no text', 'give the names of scopes')
+    }
+    if (tools !== undefined && !Array.isArray(tools)) {
+      throw new InvalidInputError('grant.tools', 'is not a list', 'name the tools, or leave it out for any')
+    }
     const compiled = {
       scopes: compileScopes(expandGranted(this.catalog, scopes)),
       tools: compileTools(tools),
       of: tools,
     }
     // A list that may still change isn't remembered.
-    if (Object.isFrozen(scopes)) this.#compiled.set(scopes, compiled)
+    if (Object.isFrozen(scopes) && Object.isFrozen(tools)) this.#compiled.set(scopes, compiled)
     return compiled
   }
 }
