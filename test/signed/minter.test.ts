@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { TtlOverCapError, WiderThanMinterError } from '../../src/index.ts'
-import { HOUR, setUp } from '../issuing/fixture.ts'
+import { DAY, HOUR, setUp } from '../issuing/fixture.ts'
 
 describe('a minter whose token lives for a time, not until an instant', () => {
   it('bounds the end of what it mints', async () => {
@@ -37,4 +37,18 @@ describe('a minter whose token lives for a time, not until an instant', () => {
     const { expiresAt } = await tokens.signer.mint({ agent: 'a', ttl: '2h', format: 'hmac', clamp: true, minter })
     expect(expiresAt).toBe(clock.now() + HOUR)
   })
+})
+
+it('a token that ends by a cap that was lowered since says so, and so does what it mints', async () => {
+  const one = setUp({ signed: { maxTtl: '10d' } })
+  const { token } = await one.tokens.signer.mint({ agent: 'a', ttl: '10d', format: 'hmac' })
+  const endsAt = one.clock.now() + DAY
+  const { tokens } = setUp({ store: one.store, keys: one.keys, signed: { maxTtl: '1d' } }, one.clock)
+  await one.clock.advance('20h')
+  expect(await tokens.signer.introspect(token)).toMatchObject({ exp: endsAt / 1000 })
+  const minter = await tokens.verify(token)
+  if (!minter.ok) throw new Error(minter.code)
+  expect(minter.token.expiresAt).toBe(endsAt)
+  const child = await tokens.signer.mint({ agent: 'b', ttl: '1d', format: 'hmac', clamp: true, minter })
+  expect(child.expiresAt).toBe(endsAt)
 })
