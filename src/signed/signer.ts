@@ -117,9 +117,10 @@ export class Signer {
   async mint(input: MintInput): Promise<Minted> {
     const { clock, store, keys: ring, events } = this.#base
     await this.#base.ready()
-    const { grant, ttl } = parseMint(input, this.#rules, clock.now())
     // Its id tells when it was minted, to be compared with revocations: by the one clock that all instances share.
     const at = await store.time()
+    // By the later of the two clocks, so that its end, counted from that one, isn't behind the minter's, judged by ours.
+    const { grant, ttl } = parseMint(input, this.#rules, Math.max(at, clock.now()))
     const id = this.#ids.next(at)
     const issuedAt = Math.floor(at / 1000)
     const times = { id, issuedAt, expiresAt: issuedAt + ttl / 1000 }

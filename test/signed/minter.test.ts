@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { TtlOverCapError, WiderThanMinterError } from '../../src/index.ts'
-import { DAY, HOUR, setUp } from '../issuing/fixture.ts'
+import { MemoryTokenStore, TtlOverCapError, WiderThanMinterError } from '../../src/index.ts'
+import { fakeClock } from '../../src/testing/index.ts'
+import { DAY, HOUR, START, setUp } from '../issuing/fixture.ts'
 
 describe('a minter whose token lives for a time, not until an instant', () => {
   it('bounds the end of what it mints', async () => {
@@ -51,4 +52,15 @@ it('a token that ends by a cap that was lowered since says so, and so does what 
   expect(minter.token.expiresAt).toBe(endsAt)
   const child = await tokens.signer.mint({ agent: 'b', ttl: '1d', format: 'hmac', clamp: true, minter })
   expect(child.expiresAt).toBe(endsAt)
+})
+
+it('a store whose clock is ahead lends nothing minted a longer life than the minter’s', async () => {
+  const clock = fakeClock({ now: START })
+  const store = new MemoryTokenStore({ clock })
+  const { tokens } = setUp({ store }, clock)
+  const until = START + HOUR
+  const { record: minter } = await tokens.generate({ service: 'DESK', expiresAt: until })
+  store.time = () => clock.now() + 30_000
+  const child = await tokens.signer.mint({ agent: 'a', ttl: '2h', format: 'hmac', clamp: true, minter })
+  expect(child.expiresAt).toBe(until)
 })
