@@ -192,7 +192,7 @@ export class Signer {
     const proved = known(await this.#prover.prove(exact, 'any'))
     if (typeof proved === 'string') return issuerOf(text) === this.#rules.issuer ? { live: false } : undefined
     const now = this.#base.clock.now()
-    return { token: proved.view(now), live: !proved.revoked && now < proved.endsAt }
+    return { token: proved.view(now), live: !proved.revoked && !proved.ended && now < proved.endsAt }
   }
 
   /**
