@@ -54,6 +54,8 @@ const APPROVER_MS = 60_000
 /** Decided and expired requests go after this long, ms. */
 const RETENTION = 90 * 86_400_000
 const PER_SWEEP = 250
+/** What a request may be listed by: that it has expired is told by the time, not by an index. */
+const LISTED: readonly ApprovalStatus[] = ['pending', 'approved', 'denied', 'consumed']
 
 /**
  * Approvals of single calls: bound to token, owner, tool, risk and arguments by a keyed digest, used once, for some minutes, never
@@ -194,6 +196,9 @@ export class ApprovalGate {
   ): Promise<Page<ApprovalView>> {
     checkFields('query', query, ['status', 'limit', 'cursor'])
     const { status = 'pending', limit = 100, cursor } = query
+    if (!LISTED.includes(status)) {
+      throw new InvalidInputError('status', 'is none to list by', `use one of ${LISTED.join(', ')}`)
+    }
     const { store, clock } = this.#base
     const page = await store.list(approvalKind, { index: 'status', in: status, limit, cursor })
     return { ...page, items: page.items.map(({ value }) => viewOf(value, clock.now())) }

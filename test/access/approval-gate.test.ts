@@ -207,6 +207,15 @@ describe('an approval', () => {
     expect((await store.list(approvalKind, { index: 'ends', limit: 10 })).items).toEqual([])
   })
 
+  it('of a status that is none isn’t an empty list', async () => {
+    const { gate: approvals } = gate()
+    await approvals.request(CALL)
+    for (const status of ['open', 'expired', 7, null]) {
+      await expect(approvals.list({ status: status as never }), String(status)).rejects.toThrow(InvalidInputError)
+    }
+    expect((await approvals.list({ status: 'pending' })).items).toHaveLength(1)
+  })
+
   it('refuses requests and settings that can’t be used', async () => {
     const { gate: approvals } = gate()
     for (const bad of [
