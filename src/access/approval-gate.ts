@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { canonicalJson, type JsonObject, lengthPrefixed } from '../kernel/bytes.ts'
+import { canonicalJson, lengthPrefixed } from '../kernel/bytes.ts'
 import { type Duration, parseDuration } from '../kernel/duration.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
@@ -8,9 +8,10 @@ import { RisingIds } from '../kernel/rising-ids.ts'
 import { type ReceivedHeaders, verifyWebhook, type WebhookKey } from '../kernel/signed-webhook.ts'
 import { withTimeLimit } from '../kernel/time-limit.ts'
 import { type Attribution, type Change, checkAttribution, retryStale } from '../stores/commit.ts'
-import { UniqueConflictError } from '../stores/errors.ts'
+import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
 import { Foundation, type FoundationSource } from '../stores/foundation.ts'
 import type { Page } from '../stores/token-store.ts'
+import { agentOf } from '../tokens/agent-account.ts'
 import { ApprovalNotFoundError, ApprovalStateError, SelfApprovalError } from './approval-errors.ts'
 import type { ApprovalEvent, ApprovalEvents } from './approval-events.ts'
 import { type ApprovalPolicy, type ApprovalPolicyInput, approvalPolicy } from './approval-policy.ts'
@@ -53,9 +54,11 @@ const APPROVER_MS = 60_000
 /** Decided and expired requests go after this long, ms. */
 const RETENTION = 90 * 86_400_000
 const PER_SWEEP = 250
+/** What a request may be listed by: that it has expired is told by the time, not by an index. */
+const LISTED: readonly ApprovalStatus[] = ['pending', 'approved', 'denied', 'consumed']
 
 /**
- * Approvals of single calls: bound to token, tool and arguments by a keyed digest, used once, for some minutes, never
+ * Approvals of single calls: bound to token, owner, tool, risk and arguments by a keyed digest, used once, for some minutes, never
  * given by the token's own owner. Every step is in the journal.
  *
  * @example
@@ -112,7 +115,7 @@ export class ApprovalGate {
     const record: ApprovalRecord = {
       id: `apr_${this.#ids.next(now)}`,
       ...asked,
-      digest: this.#digest(asked.token, asked.tool, asked.args),
+      digest: this.#digest(asked),
       status: 'pending',
       requestedAt: now,
       expiresAt: now + this.#ttl,
@@ -193,6 +196,9 @@ export class ApprovalGate {
   ): Promise<Page<ApprovalView>> {
     checkFields('query', query, ['status', 'limit', 'cursor'])
     const { status = 'pending', limit = 100, cursor } = query
+    if (!LISTED.includes(status)) {
+      throw new InvalidInputError('status', 'is none to list by', `use one of ${LISTED.join(', ')}`)
+    }
     const { store, clock } = this.#base
     const page = await store.list(approvalKind, { index: 'status', in: status, limit, cursor })
     return { ...page, items: page.items.map(({ value }) => viewOf(value, clock.now())) }
@@ -225,15 +231,12 @@ export class ApprovalGate {
    * @returns the record to be used, or why it is no good
    * @internal for the verifier
    */
-  async peek(
-    id: string,
-    call: Pick<ApprovalRequest, 'token' | 'tool' | 'args'>,
-  ): Promise<Stored<ApprovalRecord> | ApprovalRefusal> {
+  async peek(id: string, call: ApprovalRequest): Promise<Stored<ApprovalRecord> | ApprovalRefusal> {
     const { store, clock } = this.#base
     const stored = await store.get(approvalKind, id)
     if (stored === undefined) return 'unknown'
     const status = statusAt(stored.value, clock.now())
-    if (stored.value.digest !== this.#digest(call.token, call.tool, call.args)) return 'other_call'
+    if (stored.value.digest !== this.#digest(call)) return 'other_call'
     return status === 'approved' ? stored : status
   }
 
@@ -265,12 +268,18 @@ export class ApprovalGate {
     for (const { id, revision, value } of items) {
       const tombstone = { endedAt: value.expiresAt, reason: statusAt(value, now), digests: [] }
       const change = { kind: approvalKind, id, revision, to: { tombstone }, action: 'approval.removed' }
-      await this.#base.write({}, [change], [])
+      try {
+        await this.#base.write({}, [change], [])
+      } catch (error) {
+        // Another instance removed it.
+        if (!(error instanceof StaleRevisionError)) throw error
+      }
     }
   }
 
-  #digest(token: string, tool: string, args: JsonObject): string {
-    const text = lengthPrefixed([token, tool, canonicalJson(args)])
+  /** All that a decision goes by: whoever asks may tell a lower risk, or another owner, than the call has. */
+  #digest({ token, service, owner = '', tool, args, risk }: ApprovalRequest): string {
+    const text = lengthPrefixed([token, service, owner, tool, risk, canonicalJson(args)])
     return createHmac('sha256', this.#base.keys.subkey('approval')).update(text).digest('base64url')
   }
 
@@ -328,7 +337,8 @@ export class ApprovalGate {
       const now = clock.now()
       const status = statusAt(approval, now)
       if (status !== 'pending') throw new ApprovalStateError(id, status)
-      if ([approval.owner, approval.token, approval.service].includes(approver)) throw new SelfApprovalError(id)
+      const { owner, token, service } = approval
+      if ([owner, token, service, agentOf(token)].includes(approver)) throw new SelfApprovalError(id)
       const name = decision === 'approve' ? ('approval.approved' as const) : ('approval.denied' as const)
       const value: ApprovalRecord = {
         ...approval,

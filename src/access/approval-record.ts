@@ -16,7 +16,10 @@ export interface ApprovalRecord {
   readonly tool: string
   readonly args: JsonObject
   readonly risk: Risk
-  /** HMAC-SHA256 of token, tool and canonical arguments under the approval subkey, base64url: an approval is for this very call. */
+  /**
+   * HMAC-SHA256 of token, service, owner, tool, risk and canonical arguments under the approval subkey, base64url: an approval is for
+   * this very call, and was decided by what is true of it.
+   */
   readonly digest: string
   /** As it was left; what has run out since is `expired`. */
   readonly status: ApprovalStatus

@@ -1,7 +1,7 @@
 import { LEVELS, type Level, type Policy } from '../tokens/policy.ts'
 import type { CheckStep, DenialCode, VerifyContext } from '../tokens/verification.ts'
 import { compileIpRules, type IpRules } from './network.ts'
-import type { ScopeCatalog } from './scope-catalog.ts'
+import { expandGranted, type ScopeCatalog } from './scope-catalog.ts'
 import { compileScopes, type ScopeSet } from './scopes.ts'
 import { compileTools, type ToolSet } from './tools.ts'
 
@@ -149,7 +149,7 @@ export function compilePolicy(policy: Policy, catalog: ScopeCatalog | undefined)
     policy,
     rank: LEVELS.indexOf(policy.level),
     ip: policy.ipAllow && compileIpRules(policy.ipAllow),
-    scopes: compileScopes(catalog === undefined ? policy.scopes : catalog.expand(policy.scopes)),
+    scopes: compileScopes(catalog === undefined ? policy.scopes : expandGranted(catalog, policy.scopes)),
     tools: policy.tools && compileTools(policy.tools),
   }
   compiled.set(policy, { catalog, policy: fresh })

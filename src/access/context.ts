@@ -27,12 +27,13 @@ const KNOWN: ReadonlySet<string> = new Set(FIELDS)
 export function checkContext(context: VerifyContext): void {
   if (typeof context !== 'object' || context === null) throw mustBe('context', 'an object')
   for (const field in context) if (!KNOWN.has(field)) checkFields('context', context, FIELDS)
-  const { accept, ip, tool, scopes, args, level, cost, caller } = context
+  const { accept, ip, tool, scopes, args, level, cost, approval, caller } = context
   if (accept !== undefined) checkAccept('accept', accept)
   if (ip !== undefined && typeof ip !== 'string') throw mustBe('ip', 'a text')
   if (tool !== undefined && (typeof tool !== 'string' || tool === '')) throw mustBe('tool', 'a name')
   if (scopes !== undefined && !isTexts(scopes)) throw mustBe('scopes', 'a list of texts')
   if (args !== undefined && (typeof args !== 'object' || args === null)) throw mustBe('args', 'an object')
+  if (approval !== undefined && typeof approval !== 'string') throw mustBe('approval', 'a text')
   if (caller !== undefined && typeof caller !== 'string') throw mustBe('caller', 'a text')
   if (cost !== undefined && (!Number.isSafeInteger(cost) || cost < 0)) throw mustBe('cost', 'a whole number from 0')
   if (level !== undefined && !LEVELS.includes(level)) throw mustBe('level', `one of ${LEVELS.join(', ')}`)

@@ -2,6 +2,16 @@ import { MAX_HELD_STEP_MS } from '../kernel/clock.ts'
 import type { RateLimit } from '../tokens/policy.ts'
 import { convertLevel, type Gauge, gaugesFor, levelAfter } from './gcra.ts'
 
+/** A limit that isn't in use at the moment. */
+interface Parked {
+  readonly gauge: Gauge
+  /** As of the slot's `at` when it was parked. */
+  readonly level: number
+  readonly at: number
+}
+
+const NONE: ReadonlyMap<string, Parked> = new Map()
+
 /** The state of one key of a `LocalRateLimiter`. Only that looks inside; anyone may hold on to it. */
 export class LimitSlot {
   /** The limiter that made it. @internal */
@@ -16,6 +26,8 @@ export class LimitSlot {
   gauges: readonly Gauge[]
   /** By limit, as of `at`. @internal */
   levels: number[]
+  /** Limits that were in use before and aren't full again, by name: other tokens of the same agent may still be held to them. @internal */
+  parked: ReadonlyMap<string, Parked> = NONE
   /** Epoch ms. @internal */
   at: number
 
@@ -40,6 +52,13 @@ export function elapsedOf(slot: LimitSlot, now: number): number {
   return 0
 }
 
+/** As a slot that was never used. */
+export function empty(slot: LimitSlot, now: number): void {
+  slot.levels.fill(0)
+  slot.parked = NONE
+  slot.at = now
+}
+
 /** The largest share that is used up of any of its limits; 0 = all full. */
 export function usedShare(slot: LimitSlot, now: number): number {
   const elapsed = elapsedOf(slot, now)
@@ -48,19 +67,34 @@ export function usedShare(slot: LimitSlot, now: number): number {
     const gauge = slot.gauges[i] as Gauge
     share = Math.max(share, levelAfter(gauge, slot.levels[i] as number, elapsed) / gauge.capacity)
   }
+  for (const { gauge, level, at } of slot.parked.values()) {
+    share = Math.max(share, levelAfter(gauge, level, Math.max(0, now - at)) / gauge.capacity)
+  }
   return share
 }
 
-/** Gives a slot other limits; those of the same name keep the share that is used up. */
+/** Gives a slot other limits; those of the same name keep the share that is used up, and what isn't named stays until it is full again. */
 export function changeLimits(slot: LimitSlot, limits: readonly RateLimit[], now: number): void {
+  // May set the slot's clock back.
   const elapsed = elapsedOf(slot, now)
-  const old = new Map(slot.gauges.map((gauge, i) => [gauge.limit.name, { gauge, level: slot.levels[i] as number }]))
+  const at = slot.at + elapsed
+  const used = new Map<string, Parked>()
+  const keep = (gauge: Gauge, level: number, since: number) => {
+    const left = levelAfter(gauge, level, Math.max(0, at - since))
+    if (left > 0) used.set(gauge.limit.name, { gauge, level: left, at })
+  }
+  for (const parked of slot.parked.values()) keep(parked.gauge, parked.level, parked.at)
+  slot.gauges.forEach((gauge, i) => {
+    keep(gauge, slot.levels[i] as number, slot.at)
+  })
   const gauges = gaugesFor(limits)
   slot.levels = gauges.map((gauge) => {
-    const before = old.get(gauge.limit.name)
-    return before === undefined ? 0 : convertLevel(before.gauge, gauge, levelAfter(before.gauge, before.level, elapsed))
+    const before = used.get(gauge.limit.name)
+    used.delete(gauge.limit.name)
+    return before === undefined ? 0 : convertLevel(before.gauge, gauge, before.level)
   })
   slot.gauges = gauges
   slot.limits = limits
-  slot.at += elapsed
+  slot.parked = used
+  slot.at = at
 }

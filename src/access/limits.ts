@@ -152,7 +152,7 @@ export class Limits {
     const held = this.#quotas.reserveHeld(slot, quota, cost, now)
     if (held === undefined) {
       const answer = await ask(false)
-      return isRefusal(answer) ? answer : this.#quotaRefusal(memo, token)
+      return isRefusal(answer) ? answer : this.#quotaRefusal(memo, token, cost)
     }
     const taken = await ask(true)
     if (isRefusal(taken)) {
@@ -227,11 +227,14 @@ export class Limits {
 
   #refuseQuota(memo: TokenLimits, token: TokenRecord, cost: number, taken: Taken): LimitRefusal {
     this.#giveBack(memo, token, cost, taken)
-    return this.#quotaRefusal(memo, token)
+    return this.#quotaRefusal(memo, token, cost)
   }
 
-  #quotaRefusal(memo: TokenLimits, token: TokenRecord): LimitRefusal {
-    const { resetMs } = this.#quotas.state(this.#quotaSlot(memo, token), token.policy.quota as Quota, this.#clock.now())
+  #quotaRefusal(memo: TokenLimits, token: TokenRecord, cost: number): LimitRefusal {
+    const quota = token.policy.quota as Quota
+    // No window holds so many.
+    if (cost > quota.limit) return { code: 'quota_exceeded' }
+    const { resetMs } = this.#quotas.state(this.#quotaSlot(memo, token), quota, this.#clock.now())
     return { code: 'quota_exceeded', retryAfterMs: resetMs }
   }
 

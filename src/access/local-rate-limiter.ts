@@ -3,7 +3,7 @@ import { InvalidInputError } from '../kernel/errors.ts'
 import type { RateLimit } from '../tokens/policy.ts'
 import type { LimitState } from '../tokens/verification.ts'
 import { admits, type Gauge, levelAfter, remainingUnits, untilFull, waitFor } from './gcra.ts'
-import { changeLimits, elapsedOf, LimitSlot, usedShare } from './limit-slot.ts'
+import { changeLimits, elapsedOf, empty, LimitSlot, usedShare } from './limit-slot.ts'
 import type { LimitMemo, RateLimiter, Reservation } from './rate-limiter.ts'
 
 /** What a {@link LocalRateLimiter} is made from. */
@@ -62,7 +62,8 @@ const SAMPLE = 16
  * Buckets that are full again are forgotten bit by bit as others come, for a full one and none are the same. Only
  * when `maxKeys` keys are remembered, the one with the fullest bucket of a sample is forgotten early, which fills it.
  *
- * When the limits of a key change, each bucket keeps the share that is used up, told apart by the limits' names.
+ * When the limits of a key change, each bucket keeps the share that is used up, told apart by the limits' names; one that isn't
+ * named any more stays until it is full again, for another token of the same agent may still be held to it.
  *
  * @example
  * ```ts
@@ -251,8 +252,7 @@ export class LocalRateLimiter implements RateLimiter {
       if (other === undefined) {
         // It was full when it was forgotten, or counts as full.
         this.#sweepSome(now)
-        slot.levels.fill(0)
-        slot.at = now
+        empty(slot, now)
         this.#remember(slot)
       } else {
         own = other

@@ -24,7 +24,7 @@ export interface PolicyInput {
   readonly scopes?: readonly string[] | null | undefined
   /** Names of tools, or `{ name, args }`. Absent = any; an empty list is refused. */
   readonly tools?: readonly ToolRule[] | null | undefined
-  /** IPv4 and IPv6 addresses and CIDRs, at most 256. Absent = from anywhere; an empty list is refused. */
+  /** IPv4 and IPv6 addresses and CIDRs, at most 1000. Absent = from anywhere; an empty list is refused. */
   readonly ipAllow?: readonly string[] | null | undefined
   /** One limit or up to 8, all of which a call must pass. */
   readonly rateLimit?: RateLimitOptions | readonly RateLimitOptions[] | null | undefined

@@ -9,7 +9,7 @@ import type { TokenView } from '../tokens/token-view.ts'
 import { type ApprovalPolicy, type ApprovalPolicyInput, approvalPolicy } from './approval-policy.ts'
 import type { ApprovalRequest } from './approval-request.ts'
 import { leastPrivilege, type PrivilegeReport } from './least-privilege.ts'
-import { defineScopes, type ScopeCatalog, type ScopeCatalogOptions } from './scope-catalog.ts'
+import { defineScopes, expandGranted, type ScopeCatalog, type ScopeCatalogOptions } from './scope-catalog.ts'
 import { compileScopes, type ScopeSet } from './scopes.ts'
 import { compileTools, type ToolSet } from './tools.ts'
 
@@ -174,23 +174,26 @@ export class ScopeAuthorizer {
     return leastPrivilege(token, usage, this.catalog)
   }
 
-  #compile({ scopes, tools }: Grant): Compiled {
+  #compile(grant: Grant): Compiled {
+    const { scopes, tools }: Partial<Grant> = typeof grant === 'object' && grant !== null ? grant : {}
     if (!Array.isArray(scopes)) {
       throw new InvalidInputError('grant.scopes', 'is not a list', 'give the scopes, an empty list for none')
     }
     const known = this.#compiled.get(scopes)
     if (known !== undefined && known.of === tools) return known
+    if (!scopes.every((scope) => typeof scope === 'string')) {
+      throw new InvalidInputError('grant.scopes', 'holds what is no text', 'give the names of scopes')
+    }
+    if (tools !== undefined && !Array.isArray(tools)) {
+      throw new InvalidInputError('grant.tools', 'is not a list', 'name the tools, or leave it out for any')
+    }
     const compiled = {
-      // What isn't in the catalogue any more stands for itself.
-      scopes: compileScopes([
-        ...this.catalog.expand(scopes.filter((scope) => this.catalog.has(scope))),
-        ...scopes.filter((scope) => !this.catalog.has(scope)),
-      ]),
+      scopes: compileScopes(expandGranted(this.catalog, scopes)),
       tools: compileTools(tools),
       of: tools,
     }
     // A list that may still change isn't remembered.
-    if (Object.isFrozen(scopes)) this.#compiled.set(scopes, compiled)
+    if (Object.isFrozen(scopes) && Object.isFrozen(tools)) this.#compiled.set(scopes, compiled)
     return compiled
   }
 }

@@ -82,6 +82,13 @@ export function defineScopes(options: ScopeCatalogOptions): ScopeCatalog {
   return new Catalog(options)
 }
 
+/** As {@link ScopeCatalog.expand}, for what was granted before: what isn't in the catalogue any more stands for itself. */
+export function expandGranted(catalog: ScopeCatalog, scopes: readonly string[]): readonly string[] {
+  const gone = scopes.filter((scope) => !catalog.has(scope))
+  if (gone.length === 0) return catalog.expand(scopes)
+  return [...catalog.expand(scopes.filter((scope) => !gone.includes(scope))), ...gone]
+}
+
 class Catalog implements ScopeCatalog {
   readonly scopes: readonly string[]
   readonly tools: readonly string[]

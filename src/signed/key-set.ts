@@ -28,6 +28,8 @@ import {
 export interface ProvingKey {
   readonly kid: string
   readonly algorithm: JwtAlgorithm
+  /** As the store has it. */
+  version: SigningKey
   readonly key: Promise<JoseKey>
   /** Whether it proves nothing any more. */
   ended: boolean
@@ -99,7 +101,9 @@ export class KeySet {
       const { algorithm } = value
       for (const key of provingKeys(value.versions, now)) {
         const header = headerOf(algorithm, key.kid)
-        proving.set(header, this.#proving.get(header) ?? this.#provingKey(algorithm, key))
+        const proves = this.#proving.get(header) ?? this.#provingKey(algorithm, key)
+        proves.version = key
+        proving.set(header, proves)
         if (key.jwk !== undefined) published.push(publicEntry(key.jwk, algorithm, key.kid))
       }
     }
@@ -137,7 +141,8 @@ export class KeySet {
     const keys = await retryStale(async () => {
       const stored = await this.#ensure(algorithm)
       const now = this.#base.clock.now()
-      const { versions } = stored.value
+      // A next key that nobody let sign in time has left the JWKS: it doesn't count.
+      const versions = tidied(stored.value.versions, now)
       const next = versions.find((key) => key.state === 'pending')
       if (compromised) return this.#write(stored, replaceAll(versions, this.#fresh(algorithm), now), by, true)
       if (next === undefined) {
@@ -249,19 +254,29 @@ export class KeySet {
     return { ...key, sealed }
   }
 
-  #provingKey(algorithm: JwtAlgorithm, key: SigningKey): ProvingKey {
-    const jwk = key.jwk ?? parseJwk(this.#unseal(algorithm, key))
+  #provingKey(algorithm: JwtAlgorithm, version: SigningKey): ProvingKey {
     let imported: Promise<JoseKey> | undefined
-    return {
-      kid: key.kid,
+    const open = async () => {
+      const { jwk } = proving.version
+      return importKey(jwk ?? parseJwk(this.#unseal(algorithm, proving.version)), algorithm)
+    }
+    // Another instance may seal it anew.
+    const forget = (error: unknown) => {
+      imported = undefined
+      throw error
+    }
+    const proving: ProvingKey = {
+      kid: version.kid,
       algorithm,
-      // At first use: nothing is loaded for keys that no token comes with.
+      version,
+      // At first use: nothing is loaded for keys that no token comes with, and one that can't be opened is missed by its own tokens alone.
       get key() {
-        imported ??= importKey(jwk, algorithm)
+        imported ??= open().catch(forget)
         return imported
       },
       ended: false,
     }
+    return proving
   }
 }
 

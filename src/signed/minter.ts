@@ -1,5 +1,5 @@
 import type { PolicyInput } from '../access/policy-input.ts'
-import type { ScopeCatalog } from '../access/scope-catalog.ts'
+import { expandGranted, type ScopeCatalog } from '../access/scope-catalog.ts'
 import { compileScopes } from '../access/scopes.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { LEVELS, type Policy, type ToolRule } from '../tokens/policy.ts'
@@ -24,11 +24,12 @@ export function boundedBy(
 ): { readonly policy: Policy; readonly until: number | undefined } {
   const minter: TokenView | undefined =
     typeof given === 'object' && given !== null && 'token' in given ? given.token : given
-  if (!Array.isArray(minter?.scopes) || typeof minter.status !== 'string') {
+  if (!Array.isArray(minter?.scopes) || !Array.isArray(minter.versions) || typeof minter.status !== 'string') {
     throw new InvalidInputError('minter', 'is no token', 'give what get() or verify() gave')
   }
-  const { status, expiresAt } = minter
-  if (status !== 'active' || (expiresAt !== undefined && now >= expiresAt)) {
+  const { status } = minter
+  const until = endOf(minter)
+  if (status !== 'active' || (until !== undefined && now >= until)) {
     throw new WiderThanMinterError('minter', `is ${status === 'active' ? 'expired' : status}, and allows nothing`)
   }
   const missing = compileScopes(scopesOf(minter, catalog)).missing(wanted.scopes)
@@ -49,13 +50,18 @@ export function boundedBy(
     ...(ipAllow && { ipAllow }),
     ...(rateLimits && { rateLimits }),
   }
-  return { policy, until: expiresAt }
+  return { policy, until }
+}
+
+/** A lifetime that begins anew with each version is told by the version alone. */
+function endOf({ versions, expiresAt }: TokenView): number | undefined {
+  return versions.find(({ state }) => state === 'current')?.endsAt ?? expiresAt
 }
 
 /** A signed token names all of its scopes; an opaque one has what the catalogue makes of them today. */
 function scopesOf(minter: TokenView, catalog: ScopeCatalog | undefined): readonly string[] {
   if (catalog === undefined || minter.signed !== undefined) return minter.scopes
-  return catalog.expand(minter.scopes.filter((scope) => catalog.has(scope)))
+  return expandGranted(catalog, minter.scopes)
 }
 
 function lower<T extends (typeof LEVELS)[number]>(a: T, b: T): T {

@@ -80,6 +80,7 @@ export class RevocationSet {
   }
 }
 
-function later(a: string, b: string): string {
+/** The mark that reaches further. */
+export function later(a: string, b: string): string {
   return a > b ? a : b
 }

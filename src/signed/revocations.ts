@@ -5,7 +5,7 @@ import { StaleRevisionError, UniqueConflictError } from '../stores/errors.ts'
 import type { Foundation } from '../stores/foundation.ts'
 import type { Page } from '../stores/token-store.ts'
 import type { SignedEvents } from './events.ts'
-import { type RevocationRecord, RevocationSet, revocationKind } from './revocation.ts'
+import { later, type RevocationRecord, RevocationSet, revocationKind } from './revocation.ts'
 
 /** A revocation, as it was made. */
 export interface Revocation {
@@ -58,7 +58,8 @@ export class Revocations {
         target,
         at,
         endsAt: Math.max(endsAt ?? at + this.#keepFor, before?.value.endsAt ?? 0),
-        ...(target.startsWith('id:') ? {} : { upTo: mark(at) }),
+        // By a clock that stands earlier than the last one's it would reach less far.
+        ...(target.startsWith('id:') ? {} : { upTo: later(mark(at), before?.value.upTo ?? '') }),
         ...(by.reason !== undefined && { reason: by.reason }),
       }
       const id = before?.id ?? `rev_${this.#ids.next(at)}`

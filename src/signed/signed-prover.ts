@@ -76,9 +76,9 @@ export class SignedProver {
     })
   }
 
-  /** Reads keys and revocations now. */
-  async refresh(): Promise<void> {
-    await this.#mirror.refresh()
+  /** Reads keys and revocations now; `false` when the store doesn't answer and nothing usable is held. */
+  refresh(): Promise<boolean> {
+    return this.#mirror.refresh()
   }
 
   /** Makes sure that keys and revocations are known, and tells when they were read, epoch ms; -Infinity = never. */
@@ -184,7 +184,7 @@ export class SignedProver {
     key: string,
     format: 'jwt' | 'hmac',
     kid: string,
-    { id, issuedAt, expiresAt }: SignedTimes,
+    { id, issuedAt, expiresAt: exp }: SignedTimes,
     grant: ReadGrant,
     until: number,
     proving: ProvingKey | undefined,
@@ -194,7 +194,8 @@ export class SignedProver {
     const forUs = grant.audience === audience
     if (grant.issuer !== issuer || (!forUs && wanted === 'ours')) return 'unknown'
     // A cap that was lowered holds for older tokens too: revocations and keys are kept no longer than that.
-    const endsAt = Math.min(Math.min(expiresAt * 1000, issuedAt * 1000 + maxTtl) + leeway, until)
+    const expiresAt = Math.min(exp, issuedAt + Math.floor(maxTtl / 1000))
+    const endsAt = Math.min(expiresAt * 1000 + leeway, until)
     const proof = new SignedProof(key, { id, issuedAt, expiresAt, format, key: kid, grant, endsAt, proving }, limits)
     // One for others is never remembered: the next who asks may be a verification.
     if (forUs) this.#proofs.add(proof)

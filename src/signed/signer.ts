@@ -117,9 +117,10 @@ export class Signer {
   async mint(input: MintInput): Promise<Minted> {
     const { clock, store, keys: ring, events } = this.#base
     await this.#base.ready()
-    const { grant, ttl } = parseMint(input, this.#rules, clock.now())
     // Its id tells when it was minted, to be compared with revocations: by the one clock that all instances share.
     const at = await store.time()
+    // By the later of the two clocks, so that its end, counted from that one, isn't behind the minter's, judged by ours.
+    const { grant, ttl } = parseMint(input, this.#rules, Math.max(at, clock.now()))
     const id = this.#ids.next(at)
     const issuedAt = Math.floor(at / 1000)
     const times = { id, issuedAt, expiresAt: issuedAt + ttl / 1000 }
@@ -166,12 +167,12 @@ export class Signer {
    * What a resource server may ask of a token, in the form of RFC 7662: `{ active: false }` for any that isn't good. A token for any
    * audience is told of: the asker compares `aud` with its own. Answer only callers that have proved who they are.
    *
-   * @throws KeyRingMismatchError, KeyInUseError
+   * @throws StoreUnavailableError when it can't be told whether it is good; KeyRingMismatchError, KeyInUseError
    */
   async introspect(presented: unknown): Promise<Introspection> {
     const waiting = this.#base.ready()
     if (waiting !== undefined) await waiting
-    const outcome = await this.#prove(presented, 'any')
+    const outcome = known(await this.#prove(presented, 'any'))
     if (typeof outcome === 'string' || this.#refusalOf(outcome, this.#base.clock.now()) !== undefined) return INACTIVE
     return introspectionOf(outcome.content)
   }
@@ -188,11 +189,10 @@ export class Signer {
     if (typeof text !== 'string' || text.length > MAX_SIGNED_LENGTH || !hasSignedForm(text)) return undefined
     const compact = text.startsWith(COMPACT_MARK)
     const exact = compact ? (compactIn(this.#base.keys, text) ?? text) : text
-    const proved = await this.#prover.prove(exact, 'any')
-    if (proved === 'unavailable') throw new StoreUnavailableError("keys and revocations of signed tokens can't be read")
+    const proved = known(await this.#prover.prove(exact, 'any'))
     if (typeof proved === 'string') return issuerOf(text) === this.#rules.issuer ? { live: false } : undefined
     const now = this.#base.clock.now()
-    return { token: proved.view(now), live: !proved.revoked && now < proved.endsAt }
+    return { token: proved.view(now), live: !proved.revoked && !proved.ended && now < proved.endsAt }
   }
 
   /**
@@ -210,10 +210,14 @@ export class Signer {
     return this.#revocations.add(name, endsAt, (at) => this.#ids.mark(at), by)
   }
 
-  /** The public keys, for other services: of the next key, the one that signs, and those whose tokens may still live. */
+  /**
+   * The public keys, for other services: of the next key, the one that signs, and those whose tokens may still live.
+   *
+   * @throws StoreError; a list without keys would end every token elsewhere
+   */
   async jwks(): Promise<JsonWebKeySet> {
     await this.#keys.prepare(this.#algorithm)
-    await this.#prover.refresh()
+    known((await this.#prover.refresh()) || 'unavailable')
     return { keys: this.#keys.published }
   }
 
@@ -282,7 +286,7 @@ export class Signer {
       if (typeof id === 'string' && /^[0-9A-Za-z]{20}$/.test(id)) return { name: `id:${id}`, endsAt: undefined }
       throw new InvalidInputError('id', "isn't the id of a signed token", 'give the id that mint() gave')
     }
-    const proved = await this.#prove(token, 'any')
+    const proved = known(await this.#prove(token, 'any'))
     if (typeof proved === 'object') return { name: `id:${proved.content.id}`, endsAt: proved.endsAt }
     throw new InvalidInputError('token', `isn't a signed token of ours (${proved})`, 'give one that mint() gave')
   }
@@ -332,6 +336,12 @@ class GoodSigned {
   toJSON(): { readonly ok: true; readonly token: TokenView } {
     return { ok: true, token: this.token }
   }
+}
+
+/** What can't be read isn't known: that is no "inactive", and no "none of ours". */
+function known<T>(outcome: T): Exclude<T, 'unavailable'> {
+  if (outcome === 'unavailable') throw new StoreUnavailableError("keys and revocations of signed tokens can't be read")
+  return outcome as Exclude<T, 'unavailable'>
 }
 
 function refusal(code: DenialCode): SignedVerification {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { SelfApprovalError } from '../../src/access/approval-errors.ts'
 import type { ApprovalEvents } from '../../src/access/approval-events.ts'
 import { ApprovalGate, type ApprovalSettings } from '../../src/access/approval-gate.ts'
 import { approvalKind } from '../../src/access/approval-record.ts'
@@ -140,6 +141,38 @@ describe('an approval', () => {
     )
   })
 
+  it('is good for no call whose risk, owner or service was told otherwise when it was asked for', async () => {
+    const { gate: approvals } = gate({ policy: { autoApprove: 'high' } })
+    const harmless = await approvals.request({ ...CALL, risk: 'low' })
+    expect(harmless).toMatchObject({ status: 'approved', approver: 'policy' })
+    expect(await approvals.peek(harmless.id, CALL)).toBe('other_call')
+    const { owner, ...ownerless } = CALL
+    for (const forged of [ownerless, { ...CALL, owner: 'nobody' }, { ...CALL, service: 'HARMLESS' }]) {
+      const { id } = await approvals.request(forged)
+      await approvals.approve(id, owner).catch(() => approvals.approve(id, 'alice'))
+      expect(await approvals.peek(id, CALL)).toBe('other_call')
+    }
+  })
+
+  it('of an agent can’t be given by that agent', async () => {
+    const { gate: approvals } = gate()
+    const account = 'agent:builder'
+    const { id } = await approvals.request({ ...CALL, token: account, service: account })
+    for (const self of [account, 'builder', CALL.owner]) {
+      await expect(approvals.approve(id, self), self).rejects.toBeInstanceOf(SelfApprovalError)
+    }
+    expect(await approvals.approve(id, 'alice')).toMatchObject({ status: 'approved' })
+  })
+
+  it('is forgotten by one of two instances, and the other goes on', async () => {
+    const { gate: approvals, store, clock } = gate()
+    await approvals.request(CALL)
+    await approvals.request({ ...CALL, args: {} })
+    await clock.advance('91d')
+    await Promise.all([approvals.tick(clock.now()), approvals.tick(clock.now())])
+    expect((await store.list(approvalKind, { index: 'ends', limit: 10 })).items).toHaveLength(0)
+  })
+
   it('comes by a signed webhook, and by no other', async () => {
     const secret = `whsec_${Buffer.alloc(32, 3).toString('base64')}`
     const { gate: approvals, clock } = gate({ webhookSecret: secret })
@@ -172,6 +205,15 @@ describe('an approval', () => {
     await approvals.tick(clock.now())
     expect(await approvals.get(id)).toBeUndefined()
     expect((await store.list(approvalKind, { index: 'ends', limit: 10 })).items).toEqual([])
+  })
+
+  it('of a status that is none isn’t an empty list', async () => {
+    const { gate: approvals } = gate()
+    await approvals.request(CALL)
+    for (const status of ['open', 'expired', 7, null]) {
+      await expect(approvals.list({ status: status as never }), String(status)).rejects.toThrow(InvalidInputError)
+    }
+    expect((await approvals.list({ status: 'pending' })).items).toHaveLength(1)
   })
 
   it('refuses requests and settings that can’t be used', async () => {

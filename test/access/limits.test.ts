@@ -322,3 +322,13 @@ describe('a quota among clocks that are an hour apart', () => {
     expect(await left()).toBe(999)
   })
 })
+
+it('a call that costs more than a whole quota is told no time to come again: there is none', async () => {
+  const { tokens, codeOf } = world()
+  const { token } = await tokens.generate({ service: 'A', quota: { limit: 10, per: '1h' } })
+  const never = await tokens.verify(token, { cost: 11 })
+  expect(never).toMatchObject({ code: 'quota_exceeded' })
+  expect(never).not.toHaveProperty('retryAfterMs')
+  expect(await codeOf(token, { cost: 10 })).toBe('ok')
+  expect(await tokens.verify(token)).toMatchObject({ code: 'quota_exceeded', retryAfterMs: HOUR })
+})

@@ -161,6 +161,25 @@ describe('a change of limits', () => {
     expect(limiter.reserve('k', next, 1).granted).toBe(false)
   })
 
+  it('keeps what isn’t named until it is full again: taking turns with two lists fills nothing', async () => {
+    const { clock, limiter } = setUp()
+    const [one, other] = ['one', 'other'].map((name) => parseRateLimits('x', { limit: 2, per: '1h', name }))
+    if (one === undefined || other === undefined) throw new Error('no limits')
+    expect(drainKey(limiter, 'a', one)).toBe(2)
+    for (let turn = 0; turn < 3; turn++) {
+      expect(drainKey(limiter, 'a', other)).toBe(turn === 0 ? 2 : 0)
+      expect(drainKey(limiter, 'a', one)).toBe(0)
+    }
+    // Others come meanwhile, which lets go of buckets that are full.
+    for (let i = 0; i < 10; i++) limiter.reserve(`b${i}`, other, 0)
+    await clock.advance('30m')
+    expect(drainKey(limiter, 'a', other)).toBe(1)
+    expect(drainKey(limiter, 'a', one)).toBe(1)
+    await clock.advance('2h')
+    for (let i = 0; i < 30; i++) limiter.reserve(`c${i}`, other, 0)
+    expect(drainKey(limiter, 'a', one)).toBe(2)
+  })
+
   it("doesn't let a reservation under the old limits be given back to the new ones", () => {
     const { limiter } = setUp()
     const under = limiter.reserve('k', perSecond(10), 10)

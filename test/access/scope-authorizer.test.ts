@@ -91,6 +91,14 @@ describe('authorize', () => {
     }
   })
 
+  it('notices tools that are taken away beside a frozen list of scopes', () => {
+    const scopes = Object.freeze(['file:read', 'system:read'])
+    const tools = ['file_operations', 'get_system_status']
+    expect(authorizer.authorize({ scopes, tools }, { tool: 'file_operations' }).decision).toBe('allowed')
+    tools.shift()
+    expect(authorizer.authorize({ scopes, tools }, { tool: 'file_operations' }).decision).toBe('denied')
+  })
+
   it('a policy may ask for more or less', () => {
     const strict = new ScopeAuthorizer({
       catalog: hostOperationsCatalog,
@@ -112,7 +120,11 @@ describe('authorize', () => {
     for (const operation of [{}, { tool: 'a', scope: 'b:c' }, { tool: 7 }, 'rm', { tool: 'x', extra: 1 }]) {
       expect(() => authorizer.authorize({ scopes: [] }, operation as never)).toThrow(InvalidInputError)
     }
-    expect(() => authorizer.authorize({} as never, { tool: 'x' })).toThrow(InvalidInputError)
+    for (const grant of [{}, null, undefined, 'admin', { scopes: 'admin' }, { scopes: [7] }, { scopes: [null] }]) {
+      expect(() => authorizer.authorize(grant as never, { tool: 'x' }), String(grant)).toThrow(InvalidInputError)
+    }
+    expect(() => authorizer.maxTtl([7] as never)).toThrow(InvalidInputError)
+    expect(() => authorizer.authorize({ scopes: [], tools: 'rm' } as never, { tool: 'x' })).toThrow(InvalidInputError)
     for (const options of [
       {},
       { catalog: 7 },

@@ -95,6 +95,19 @@ describe('signing keys', () => {
     expect(await tokens.signer.rotateKey()).toEqual({ signing: first.next })
   })
 
+  it('that nobody turned in time are announced anew on demand: what left the JWKS doesn’t sign', async () => {
+    const { tokens, clock } = setUp({ signed: { announceFor: '1h', rotateEvery: '10d' } })
+    const { next: forgotten, signing } = await tokens.signer.rotateKey()
+    await clock.advance('11d')
+    const published = (await tokens.signer.jwks()).keys.map((key) => key['kid'])
+    expect(published).toEqual([signing])
+    const turned = await tokens.signer.rotateKey()
+    expect(turned).toMatchObject({ signing, signsFrom: clock.now() + HOUR })
+    expect(turned.next).not.toBe(forgotten)
+    await clock.advance('1h')
+    expect(await tokens.signer.rotateKey()).toEqual({ signing: turned.next })
+  })
+
   it('are made once, whoever is first', async () => {
     const one = setUp()
     const two = setUp({ store: one.store, keys: one.keys }, one.clock)
@@ -123,5 +136,22 @@ describe('signing keys', () => {
     expect(await three.tokens.verify(jwt.token)).toMatchObject({ ok: true })
     expect(await three.tokens.verify(compact.token)).toMatchObject({ code: 'unknown' })
     await three.tokens.signer.mint({ agent: 'a', ttl: '1h', format: 'jwt' })
+  })
+
+  it('that can’t be opened any more take none but their own tokens along', async () => {
+    const old = { id: 'old', secret: 'old-secret-0123456789-abcdefghijklmnop' }
+    const fresh = { id: 'fresh', secret: 'fresh-secret-0123456789-abcdefghijklmn' }
+    const one = setUp({ keys: [old], signed: { algorithm: 'HS256' } })
+    const lost = await one.tokens.signer.mint({ agent: 'a', ttl: '1h', format: 'jwt' })
+    // The old key left before tick() could seal anew.
+    const two = setUp({ store: one.store, keys: [fresh] }, one.clock)
+    for (const format of ['jwt', 'hmac'] as const) {
+      const { token } = await two.tokens.signer.mint({ agent: 'a', ttl: '1h', format })
+      expect(await two.tokens.verify(token), format).toMatchObject({ ok: true })
+    }
+    expect(await two.tokens.verify(lost.token)).toMatchObject({ code: 'unavailable' })
+    // An instance that still has the old key helps.
+    await setUp({ store: one.store, keys: [fresh, old] }, one.clock).tokens.tick()
+    expect(await two.tokens.verify(lost.token)).toMatchObject({ ok: true })
   })
 })

@@ -21,6 +21,17 @@ function silent(store: TokenStore, state: { down: boolean }): TokenStore {
   })
 }
 
+/** A store that tells another time. */
+function earlier(store: TokenStore, clock: { now(): number }): TokenStore {
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'time') return () => clock.now()
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
 /** A channel among the instances of one process that tells when it is told to. */
 class OwnChannel implements ChangeChannel {
   readonly heard = new Set<(change: { kind: string; id: string }) => void>()
@@ -182,6 +193,22 @@ describe('revocations', () => {
     await tokens.signer.revoke({ agent: 'a' })
     expect(await tokens.verify(later.token)).toMatchObject({ code: 'revoked' })
   })
+
+  it.each([{ agent: 'a' }, 'all'] as const)(
+    'reach no less far when made again by an earlier clock: %j',
+    async (target) => {
+      const one = setUp()
+      await one.clock.advance('1h')
+      const { token } = await one.tokens.signer.mint({ agent: 'a', ttl: '10d', format: 'hmac' })
+      await one.tokens.signer.revoke(target)
+      // An instance whose clock, and so the memory store's, stands an hour earlier.
+      const early = fakeClock({ now: START })
+      const store = earlier(one.store, early)
+      await setUp({ store, keys: one.keys }, early).tokens.signer.revoke(target)
+      const restarted = setUp({ store: one.store, keys: one.keys }, one.clock)
+      expect(await restarted.tokens.verify(token)).toMatchObject({ code: 'revoked' })
+    },
+  )
 
   it('of two instances at once are both kept', async () => {
     const one = setUp()

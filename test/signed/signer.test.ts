@@ -58,6 +58,16 @@ describe.each(FORMATS)('a signed token, %s', (format) => {
     expect(await lenient.tokens.verify(late.token)).toMatchObject({ code: 'expired' })
   })
 
+  it('that was seen to have ended isn’t called live when the clock is set back', async () => {
+    const { tokens, clock } = setUp()
+    const { token } = await tokens.signer.mint({ agent: 'a', ttl: '1m', format: 'hmac' })
+    await clock.advance('1m')
+    expect(await tokens.verify(token)).toMatchObject({ code: 'expired' })
+    await clock.set(clock.now() - HOUR)
+    expect(await tokens.verify(token)).toMatchObject({ code: 'expired' })
+    expect(await tokens.signer.identify(token)).toMatchObject({ live: false })
+  })
+
   it('is revoked by text, by id, by agent, or with all others, and what is minted later is not', async () => {
     const { tokens, events } = setUp()
     const { signer } = tokens
