@@ -209,6 +209,21 @@ describe('retention', () => {
     expect((await tokens.backups.create({ to: files.at('x.twb') })).removed).toEqual([])
   })
 
+  it('never takes the archive that was just made, nor any other, for the date of one from a wrong clock', async () => {
+    const options = { backups: { directory: files.folder, keep: 1 } }
+    const ahead = setUp(options)
+    await ahead.clock.set(START + 4000 * DAY)
+    const misdated = await ahead.tokens.backups.create()
+    const { tokens, clock } = setUp(options)
+    const first = await tokens.backups.create()
+    expect(first.removed).toEqual([])
+    expect(existsSync(first.file as string)).toBe(true)
+    await clock.advance(DAY)
+    const second = await tokens.backups.create()
+    expect(second.removed).toEqual([first.file])
+    expect([existsSync(second.file as string), existsSync(misdated.file as string)]).toEqual([true, true])
+  })
+
   it('that fails is an event: the new archive stands', async () => {
     const { tokens, clock, events } = setUp({ backups: { directory: files.folder, keep: 1 } })
     const first = await tokens.backups.create()
