@@ -138,6 +138,22 @@ describe('where an archive goes', () => {
     expect(await codeFrom(() => tokens.backups.restore(files.at('none.twb')))).toBe('ERR_ARCHIVE_IO')
   })
 
+  it('a stream that has ended, or that somebody ends meanwhile, has not got the archive', async () => {
+    const { tokens } = setUp()
+    for (let i = 0; i < 400; i++) await tokens.generate({ service: `S${i}` })
+    const ended = new PassThrough()
+    ended.resume().end()
+    await new Promise((resolve) => ended.once('close', resolve))
+    expect(await codeFrom(() => tokens.backups.create({ to: ended }))).toBe('ERR_ARCHIVE_IO')
+    const cut = new Writable({
+      write(_piece, _encoding, done) {
+        done()
+        this.end()
+      },
+    })
+    expect(await codeFrom(() => tokens.backups.create({ to: cut, compress: false }))).toBe('ERR_ARCHIVE_IO')
+  })
+
   it('what killed runs left is swept, and what another run is writing is not', async () => {
     const { tokens } = setUp({ backups: { directory: files.folder } })
     const hex = (digit: string) => digit.repeat(24)
@@ -325,6 +341,13 @@ describe('one point in time', () => {
   })
 })
 
+/** A web stream that somebody writes to already. */
+function locked(): WritableStream<Uint8Array> {
+  const stream = new WritableStream<Uint8Array>()
+  stream.getWriter()
+  return stream
+}
+
 describe('bad input', () => {
   it('is refused with the field named, before anything is written', async () => {
     const { tokens } = setUp({ backups: { directory: files.folder } })
@@ -334,6 +357,7 @@ describe('bad input', () => {
       ['options', () => tokens.backups.create({ too: 'x' } as object)],
       ['to', () => tokens.backups.create({ to: '' })],
       ['to', () => tokens.backups.create({ to: 5 as unknown as string })],
+      ['to', () => tokens.backups.create({ to: locked() })],
       ['compress', () => tokens.backups.create({ compress: 'yes' as unknown as boolean })],
       ['verify', () => tokens.backups.create({ verify: true, to: new WritableStream() })],
       ['include', () => tokens.backups.create({ include: { log: true } as object })],
