@@ -99,12 +99,12 @@ async function* readAll(handle: FileHandle, path: string): AsyncGenerator<Uint8A
 }
 
 async function spool(source: AsyncIterable<Uint8Array>): Promise<ArchiveFile> {
-  const folder = await mkdtemp(join(tmpdir(), 'tokenwright-restore-'))
+  const folder = await spooling(mkdtemp(join(tmpdir(), 'tokenwright-restore-')))
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
   let handle: FileHandle | undefined
   try {
-    handle = await open(join(folder, 'archive'), 'wx+', 0o600)
-    for await (const piece of streamed(source)) await handle.writeFile(piece)
+    handle = await spooling(open(join(folder, 'archive'), 'wx+', 0o600))
+    for await (const piece of streamed(source)) await spooling(handle.writeFile(piece))
   } catch (error) {
     await handle?.close()
     await remove()
@@ -119,5 +119,14 @@ async function spool(source: AsyncIterable<Uint8Array>): Promise<ArchiveFile> {
       await file.close()
       await remove()
     },
+  }
+}
+
+/** Waits for the temporary file: its failures are told apart from those of the stream. */
+async function spooling<T>(step: Promise<T>): Promise<T> {
+  try {
+    return await step
+  } catch (error) {
+    throw new ArchiveIoError(`the archive can't be put down in a temporary file (${codeOf(error)})`, error)
   }
 }
