@@ -342,11 +342,21 @@ describe('cleanup and backup', () => {
         },
       },
     })
-    await engine.create({ name: 'b', action: 'backup', schedule: 'daily', params: { keep: 3 } })
+    await engine.create({ name: 'b', action: 'backup', schedule: 'daily', params: { to: '/backups/' } })
     expect(await engine.execute('b', { actor: 'ops', reason: 'before the move' })).toMatchObject({
       counts: { tokens: 7 },
     })
-    expect(asked).toEqual([{ keep: 3, actor: 'ops', reason: 'before the move' }])
+    expect(asked).toEqual([{ to: '/backups/', actor: 'ops', reason: 'before the move' }])
+  })
+
+  it('refuses a backup whose params it could not go by, or would keep a secret', async () => {
+    const { base } = setUp()
+    const engine = new RuleEngine({ foundation: base, backups: { create: async () => ({}) } })
+    const rule = { name: 'b', action: 'backup', schedule: 'daily' } as const
+    await expect(engine.create({ ...rule, params: { keep: 3 } })).rejects.toMatchObject({ field: 'params' })
+    await expect(engine.create({ ...rule, params: { passphrase: 'several random words' } })).rejects.toMatchObject({
+      field: 'params.passphrase',
+    })
   })
 })
 
