@@ -144,14 +144,19 @@ export class RuleRunner {
 
   /** Runs that wait for an attempt, and those whose instance is gone. */
   async #takeUpRuns(time: number, work: Work): Promise<void> {
-    const due = await dueRuns(this.#base.store, time)
     const { actions } = this.#options
-    await this.#each(due.items, work, async (run) => {
-      const taken = await this.#endings.takeUp(run, work.time(), actions)
-      if (taken === 'left') return
-      work.found += 1
-      if (taken !== 'done') await this.#runClaimed(taken, work)
-    })
+    // Page by page: those of actions that aren't here stay where they are, and hide none behind them.
+    for (let cursor: string | undefined; ; ) {
+      const due = await dueRuns(this.#base.store, time, cursor)
+      await this.#each(due.items, work, async (run) => {
+        const taken = await this.#endings.takeUp(run, work.time(), actions)
+        if (taken === 'left') return
+        work.found += 1
+        if (taken !== 'done') await this.#runClaimed(taken, work)
+      })
+      cursor = due.cursor
+      if (cursor === undefined || this.#stopped) return
+    }
   }
 
   /** Rules that are due. Answers how many of them have an action that isn't here. */

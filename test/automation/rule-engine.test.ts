@@ -10,7 +10,7 @@ import {
   TokenwrightError,
 } from '../../src/index.ts'
 import { fakeClock } from '../../src/testing/index.ts'
-import { DAY, HOUR, instance, MINUTE, rotations, START, setUp } from './fixture.ts'
+import { DAY, HOUR, instance, MINUTE, rotations, SECOND, START, setUp } from './fixture.ts'
 
 const daily: RuleInput = { name: 'r', action: 'work', schedule: 'daily' }
 
@@ -566,6 +566,42 @@ describe('check', () => {
     await clock.advance(5000)
     expect((await checking).runs.map(({ code }) => code)).toEqual(['ERR_RULE_TIMEOUT', 'ERR_RULE_TIMEOUT'])
     expect(clock.pending()).toBe(0)
+  })
+
+  it('the run of an action that is still leaving off is nobody else’s, however short the lease', async () => {
+    const { rules, clock, store } = setUp({ lease: '3s' })
+    const other = instance(store, clock, { lease: '3s' })
+    for (const engine of [rules, other.rules]) engine.action('deaf', () => new Promise(() => {}))
+    await rules.create({ name: 'r', action: 'deaf', schedule: 'daily', maxDuration: '10m', attempts: 2 })
+    await clock.advance(DAY)
+    const checking = rules.check()
+    await clock.advance(10 * MINUTE)
+    for (let second = 0; second < 5; second++) {
+      expect(await other.rules.check()).toMatchObject({ runs: [] })
+      expect((await rules.runs('r')).items).toMatchObject([{ state: 'running', attempt: 1 }])
+      await clock.advance(1000)
+    }
+    expect((await checking).runs).toMatchObject([{ state: 'waiting', code: 'ERR_RULE_TIMEOUT' }])
+    await rules.close()
+  })
+
+  it('runs that wait for an action that is not here hide none behind them', async () => {
+    const { rules, clock, store } = setUp()
+    const other = instance(store, clock, { concurrency: 100 })
+    const fail = () => {
+      throw new Error('not today')
+    }
+    other.rules.action('elsewhere', fail)
+    rules.action('work', fail)
+    for (let i = 0; i < 501; i++) await other.rules.create({ name: `e${i}`, action: 'elsewhere', schedule: 'daily' })
+    await clock.advance(SECOND)
+    await rules.create(daily)
+    await clock.advance(DAY - SECOND)
+    await other.rules.check()
+    await clock.advance(SECOND)
+    await rules.check()
+    await clock.advance(MINUTE)
+    expect((await rules.check()).runs).toMatchObject([{ name: 'r', attempt: 2 }])
   })
 
   it('an instance that dies in the middle: another goes on after its lease, as attempt 2 (fact 22)', async () => {
