@@ -52,6 +52,11 @@ export class Attempt {
     this.#renewedAt = clock.monotonic()
   }
 
+  /** The id of the run. */
+  get runId(): string {
+    return this.#run.id
+  }
+
   /**
    * Makes the attempt.
    *

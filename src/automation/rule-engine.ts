@@ -13,10 +13,10 @@ import { RuleDisabledError, RuleExistsError } from './errors.ts'
 import type { AutomationEvents } from './events.ts'
 import { type RuleRecord, type RuleView, ruleKind, ruleView } from './rule.ts'
 import { type RuleHealth, ruleHealth } from './rule-health.ts'
-import { asInput, parseRule, RULE_FIELDS, type RuleInput, type RuleSpec, type RuleUpdate } from './rule-input.ts'
+import { changedInput, parseRule, RULE_FIELDS, type RuleInput, type RuleSpec, type RuleUpdate } from './rule-input.ts'
 import { type PlannedRule, type PlanQuery, RulePlan } from './rule-plan.ts'
 import { RuleRecords } from './rule-records.ts'
-import { type CheckReport, RuleRunner } from './rule-runner.ts'
+import { type CheckReport, LONGEST_LEASE, RuleRunner } from './rule-runner.ts'
 import { type RunView, runKind, runView } from './run.ts'
 import { TokenConditions } from './token-conditions.ts'
 
@@ -97,7 +97,7 @@ export class RuleEngine {
     this.#overdueAfter = parseDuration('overdueAfter', overdueAfter, { min: 1000 })
     this.#runner = new RuleRunner(base, {
       instance: instance === undefined ? `i${ids.next(base.clock.now())}` : checkName('instance', instance, 128),
-      lease: parseDuration('lease', lease, { min: 3000, max: 86_400_000 }),
+      lease: parseDuration('lease', lease, { min: 3000, max: LONGEST_LEASE }),
       maxStaleness: parseDuration('maxStaleness', maxStaleness, { allowZero: true }),
       concurrency,
       actions: this.#actions,

@@ -140,4 +140,33 @@ describe('rules through clock jumps, deaths and many instances', () => {
     expect(slots.filter((day) => day === 400)).toHaveLength(1)
     expect([...slots].sort((a, b) => a - b)).toEqual(Array.from({ length: 401 }, (_, i) => i + 1))
   })
+
+  it('a run that waits, or whose instance died, while the clock was far ahead does not hold up its rule', async () => {
+    const clock = fakeClock({ now: START })
+    const store = new MemoryTokenStore({ clock })
+    const { rules } = instance(store, clock)
+    let broken = true
+    rules.action('work', () => {
+      if (broken) throw new Error('not today')
+    })
+    // Its time stands still, as that of a dead process does.
+    const dead = instance(store, fakeClock({ now: START }))
+    dead.rules.action('slow', () => new Promise(() => {}))
+    await rules.create({ name: 'waits', action: 'work', schedule: 'daily' })
+    await dead.rules.create({ name: 'dead', action: 'slow', schedule: 'daily' })
+    await clock.set(START + 400 * DAY)
+    void dead.rules.check(clock.now())
+    await clock.advance(1)
+    await rules.check()
+    broken = false
+    rules.action('slow', () => {})
+    await clock.set(START + 2 * DAY - HOUR)
+    await rules.check()
+    expect((await rules.runs('waits')).items).toMatchObject([{ attempt: 2, outcome: 'ok' }])
+    expect((await rules.runs('dead')).items).toMatchObject([{ attempt: 2, outcome: 'ok' }])
+    await clock.advance(DAY)
+    await rules.check()
+    expect((await rules.runs('waits')).items).toMatchObject([{ slot: START + 2 * DAY, outcome: 'ok' }, {}])
+    expect((await rules.runs('dead')).items).toMatchObject([{ slot: START + 2 * DAY, outcome: 'ok' }, {}])
+  })
 })
