@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { lengthPrefixed } from '../kernel/bytes.ts'
+import { LAST_SLOT } from './cron.ts'
 import type { RuleRecord } from './rule.ts'
-import { countSlots, latestSlot, nextSlot, type Timeline } from './schedule.ts'
+import { countSlots, latestSlot, nextSlot, type Schedule, slotsBetween } from './schedule.ts'
 
 /** Slots of patterns are counted up to this many. */
 export const MAX_COUNTED = 100

@@ -4,7 +4,7 @@ import { type Duration, type Instant, parseDuration, parseInstant } from '../ker
 import { abbreviated, InvalidInputError } from '../kernel/errors.ts'
 import type { Attribution } from '../stores/commit.ts'
 import { checkName } from '../tokens/about.ts'
-import { gapAfter } from './due.ts'
+import { shortestGap } from './due.ts'
 import type { Conditions, RuleRecord } from './rule.ts'
 import { parseSchedule, type ScheduleInput } from './schedule.ts'
 
@@ -176,7 +176,7 @@ export async function parseRule(input: unknown, now: number): Promise<RuleSpec> 
     ...optional,
   }
   checkSelector(spec)
-  checkJitter(spec, now)
+  checkJitter(spec)
   return spec
 }
 
@@ -200,7 +200,8 @@ function parseOptional(given: Zod.infer<Shapes['rule']>, now: number) {
     throw new InvalidInputError('services', "can't go with service", 'name the tokens in one of them')
   }
   const taken = conditions ? parseConditions(conditions) : undefined
-  const spread = jitter ? parseDuration('jitter', jitter, { allowZero: true, max: MAX_JITTER }) : 0
+  const spread =
+    jitter !== undefined && jitter !== null ? parseDuration('jitter', jitter, { allowZero: true, max: MAX_JITTER }) : 0
   const window = catchUpWindow ?? undefined
   return {
     ...(services && { services: checkServices(services) }),
@@ -257,9 +258,9 @@ function checkSelector({ action, services }: RuleSpec): void {
 }
 
 /** Otherwise slots would overtake one another. */
-function checkJitter({ schedule, jitter }: RuleSpec, now: number): void {
+function checkJitter({ schedule, jitter }: RuleSpec): void {
   if (jitter === undefined) return
-  const gap = gapAfter({ schedule, anchor: now }, now)
+  const gap = shortestGap(schedule)
   if (gap !== undefined && jitter >= gap) {
     throw new InvalidInputError(
       'jitter',
