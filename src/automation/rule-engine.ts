@@ -193,10 +193,7 @@ export class RuleEngine {
     const by = checkAttribution({ actor, reason })
     return retryStale(async () => {
       const stored = await this.#rules.require(name)
-      const before = asInput(stored.value)
-      // Whichever of the two names the tokens now, the other doesn't.
-      if ('service' in fields || 'services' in fields) delete before['services']
-      const spec = await parseRule({ ...before, ...fields }, this.#base.clock.now())
+      const spec = await parseRule(changedInput(stored.value, fields), this.#base.clock.now())
       return this.#rules.replace(stored, await this.#checked(spec), by)
     })
   }

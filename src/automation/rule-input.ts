@@ -93,6 +93,8 @@ export const RULE_FIELDS = [
   'params',
 ] as const satisfies readonly (keyof RuleSpec)[]
 
+/** The fields that name tokens. */
+const SELECTORS: readonly string[] = ['service', 'services']
 const MAX_SERVICES = 1000
 /** A timer holds no more than 24.8 days. */
 const MAX_DURATION = 24 * 86_400_000
@@ -180,10 +182,17 @@ export async function parseRule(input: unknown, now: number): Promise<RuleSpec> 
   return spec
 }
 
-/** A stored rule as its host would write it, to be changed and checked anew. */
-export function asInput(rule: RuleRecord): { [field: string]: unknown } {
+/** A stored rule as its host would write it, with some changes, to be checked anew. */
+export function changedInput(rule: RuleRecord, changes: RuleUpdate): { [field: string]: unknown } {
   const input: { [field: string]: unknown } = {}
   for (const field of RULE_FIELDS) if (rule[field] !== undefined) input[field] = rule[field]
+  const selects = SELECTORS.some((field) => field in changes)
+  // Whichever of the two names the tokens now, the other doesn't.
+  if (selects) delete input['services']
+  for (const [field, value] of Object.entries(changes)) {
+    // What is undefined is as good as absent, but for the tokens: those would be all.
+    if (value !== undefined || SELECTORS.includes(field)) input[field] = value
+  }
   return input
 }
 
@@ -217,9 +226,12 @@ function parseConditions(given: {
   ageDays?: number | undefined
   usageCount?: number | undefined
   match?: 'all' | 'any' | undefined
-}): Conditions | undefined {
+}): Conditions {
   const { ageDays, usageCount, match = 'all' } = given
-  if (ageDays === undefined && usageCount === undefined) return undefined
+  if (ageDays === undefined && usageCount === undefined) {
+    // A number that went missing, mostly, and not a wish for all tokens.
+    throw new InvalidInputError('conditions', 'name neither ageDays nor usageCount', 'leave it out to take all tokens')
+  }
   return { ...(ageDays !== undefined && { ageDays }), ...(usageCount !== undefined && { usageCount }), match }
 }
 
@@ -240,7 +252,7 @@ function parseStart(startAt: Instant, now: number): number {
 /** `{ services: undefined }` is mostly a list that went missing, not a wish for all tokens. */
 function refuseUndefinedSelector(input: unknown): void {
   if (typeof input !== 'object' || input === null) return
-  for (const field of ['service', 'services']) {
+  for (const field of SELECTORS) {
     if (field in input && (input as { [field: string]: unknown })[field] === undefined) {
       throw new InvalidInputError(field, 'is there and undefined', 'name the tokens, or leave the field out')
     }

@@ -87,6 +87,16 @@ describe('rules', () => {
     }
   })
 
+  it('update: what is undefined stays, and null clears it', async () => {
+    const { rules } = working()
+    await rules.create({ ...daily, services: ['A'], conditions: { ageDays: 30 }, attempts: 7, params: { a: 1 } })
+    const kept = { conditions: undefined, attempts: undefined, params: undefined, pauseAfter: 2 }
+    const changed = { conditions: { ageDays: 30, match: 'all' }, attempts: 7, params: { a: 1 }, pauseAfter: 2 }
+    expect(await rules.update('r', kept)).toMatchObject({ ...changed, services: ['A'], schedule: { every: DAY } })
+    expect(await rules.update('r', { conditions: null, params: null })).not.toHaveProperty('conditions')
+    await expect(rules.update('r', { services: undefined as never })).rejects.toMatchObject({ field: 'services' })
+  })
+
   it('put: create or update, and nothing where nothing differs', async () => {
     const { rules, clock, events } = working()
     const made = await rules.put(daily)
@@ -132,6 +142,8 @@ describe('rules', () => {
     ['schedule.day', { schedule: { calendar: 'month', day: 0 } }],
     ['schedule.calendar', { schedule: { calendar: 'year', day: 1 } }],
     ['conditions', { conditions: { age: 1 } }],
+    ['conditions', { conditions: {} }],
+    ['conditions', { conditions: { ageDays: undefined, match: 'any' } }],
     ['conditions.ageDays', { conditions: { ageDays: -1 } }],
     ['conditions.ageDays', { conditions: { ageDays: Number.NaN } }],
     ['conditions.usageCount', { conditions: { usageCount: 1.5 } }],
