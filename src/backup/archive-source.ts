@@ -54,7 +54,7 @@ function checkSource(source: unknown): asserts source is ArchiveSource {
 }
 
 async function* streamed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const pieces = source[Symbol.asyncIterator]()
+  const pieces = piecesOf(source)
   try {
     for (;;) {
       const { value, done } = await pieces.next().catch((error: unknown) => {
@@ -68,6 +68,14 @@ async function* streamed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
     }
   } finally {
     await pieces.return?.()
+  }
+}
+
+function piecesOf(source: AsyncIterable<Uint8Array>): AsyncIterator<Uint8Array> {
+  try {
+    return source[Symbol.asyncIterator]()
+  } catch (error) {
+    throw new InvalidInputError('source', `can't be read (${codeOf(error)})`, 'give a stream that nobody reads yet')
   }
 }
 

@@ -348,6 +348,13 @@ function locked(): WritableStream<Uint8Array> {
   return stream
 }
 
+/** A web stream that somebody reads already. */
+function read(): ReadableStream<Uint8Array> {
+  const stream = new ReadableStream<Uint8Array>()
+  stream.getReader()
+  return stream
+}
+
 describe('bad input', () => {
   it('is refused with the field named, before anything is written', async () => {
     const { tokens } = setUp({ backups: { directory: files.folder } })
@@ -370,6 +377,7 @@ describe('bad input', () => {
       ['source', () => tokens.backups.inspect('')],
       ['source', () => tokens.backups.inspect(7 as unknown as string)],
       ['source', () => tokens.backups.restore(files.folder)],
+      ['source', () => tokens.backups.verify(read())],
       [
         'source',
         () =>
