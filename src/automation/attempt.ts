@@ -52,6 +52,11 @@ export class Attempt {
     this.#renewedAt = clock.monotonic()
   }
 
+  /** The id of the run. */
+  get runId(): string {
+    return this.#run.id
+  }
+
   /**
    * Makes the attempt.
    *
@@ -152,7 +157,8 @@ export class Attempt {
       // The store may answer the next time, until the lease is over; the end of the run tells what is wrong with it.
       if (this.#clock.monotonic() - this.#renewedAt >= this.#lease) return this.#lose()
     }
-    if (this.#broken === undefined && !this.#over) this.#renewLater()
+    // One that was broken off may still be leaving off: until it has, the run is nobody else's.
+    if (this.#broken !== 'lost' && !this.#over) this.#renewLater()
   }
 
   #lose(): void {

@@ -60,10 +60,20 @@ function cleanupAction(registry: RuleRegistry): Action {
   }
 }
 
+const BACKUP_PARAMS = ['to', 'include', 'key', 'compress', 'verify']
+
 /** Makes a backup; `params` are its options. */
 function backupAction(backups: RuleBackups): Action {
   return {
-    check: refuseTokens,
+    check: (rule) => {
+      refuseTokens(rule)
+      const { params = {} } = rule
+      if ('passphrase' in params) {
+        const help = 'make it under a key of the ring, or by a registered action that knows the passphrase'
+        throw new InvalidInputError('params.passphrase', 'would stand in the store, readable', help)
+      }
+      checkFields('params', params, BACKUP_PARAMS)
+    },
     run: async ({ params, actor, reason }: ActionContext) => {
       const { tokenCount } = await backups.create({ ...params, actor, ...(reason !== undefined && { reason }) })
       return { counts: { backups: 1, ...(tokenCount !== undefined && { tokens: tokenCount }) } }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { lengthPrefixed } from '../kernel/bytes.ts'
+import { LAST_SLOT } from './cron.ts'
 import type { RuleRecord } from './rule.ts'
-import { countSlots, latestSlot, nextSlot, type Timeline } from './schedule.ts'
+import { countSlots, latestSlot, nextSlot, type Schedule, slotsBetween } from './schedule.ts'
 
 /** Slots of patterns are counted up to this many. */
 export const MAX_COUNTED = 100
@@ -107,14 +108,24 @@ export function turnedBack(rule: RuleRecord, at: number): RuleRecord {
   }
 }
 
-/** The time from one slot to the next, ms, as of an instant; `undefined` when there are no two. */
-export function gapAfter(timeline: Timeline, after: number): number | undefined {
-  const first = nextSlot(timeline, after)
-  const second = first === undefined ? undefined : nextSlot(timeline, first)
-  return first === undefined || second === undefined ? undefined : second - first
+/** Slots that are looked at for the shortest time between two: more than those of a day, for all but the densest patterns. */
+const COMPARED = 50
+
+/**
+ * The shortest time between two slots of a schedule, ms; `undefined` when there are no two. The same whenever it is asked,
+ * so that a rule that was taken once is taken again: summer time, which shortens a day, isn't looked at.
+ */
+export function shortestGap(schedule: Schedule): number | undefined {
+  if ('every' in schedule) return schedule.every
+  const slots = slotsBetween({ schedule: { ...schedule, timezone: 'UTC' }, anchor: 0 }, 0, LAST_SLOT, COMPARED)
+  const gaps = slots.slice(1).map((slot, i) => slot - (slots[i] as number))
+  return gaps.length === 0 ? undefined : Math.min(...gaps)
 }
+
+/** The longest wait for another attempt, ms. */
+export const LONGEST_RETRY = 15 * 60_000
 
 /** How long after a failed attempt the next is due, ms. */
 export function retryAfter(attempt: number): number {
-  return Math.min(30_000 * 2 ** (attempt - 1), 15 * 60_000)
+  return Math.min(30_000 * 2 ** (attempt - 1), LONGEST_RETRY)
 }

@@ -110,6 +110,11 @@ export class Endings {
     return taken === undefined ? 'done' : { rule, run: taken }
   }
 
+  /** Makes a run due that waits for an instant far off: it was put off while some clock was ahead. */
+  async turnBack(run: Stored<RunRecord>, time: number): Promise<void> {
+    await this.#put(run, { ...run.value, wakeAt: time })
+  }
+
   async #take(run: Stored<RunRecord>, time: number): Promise<Stored<RunRecord> | undefined> {
     const { instance, lease } = this.#holder
     const { state, attempt, rule } = run.value

@@ -13,10 +13,10 @@ import { RuleDisabledError, RuleExistsError } from './errors.ts'
 import type { AutomationEvents } from './events.ts'
 import { type RuleRecord, type RuleView, ruleKind, ruleView } from './rule.ts'
 import { type RuleHealth, ruleHealth } from './rule-health.ts'
-import { asInput, parseRule, RULE_FIELDS, type RuleInput, type RuleSpec, type RuleUpdate } from './rule-input.ts'
+import { changedInput, parseRule, RULE_FIELDS, type RuleInput, type RuleSpec, type RuleUpdate } from './rule-input.ts'
 import { type PlannedRule, type PlanQuery, RulePlan } from './rule-plan.ts'
 import { RuleRecords } from './rule-records.ts'
-import { type CheckReport, RuleRunner } from './rule-runner.ts'
+import { type CheckReport, LONGEST_LEASE, RuleRunner } from './rule-runner.ts'
 import { type RunView, runKind, runView } from './run.ts'
 import { TokenConditions } from './token-conditions.ts'
 
@@ -97,7 +97,7 @@ export class RuleEngine {
     this.#overdueAfter = parseDuration('overdueAfter', overdueAfter, { min: 1000 })
     this.#runner = new RuleRunner(base, {
       instance: instance === undefined ? `i${ids.next(base.clock.now())}` : checkName('instance', instance, 128),
-      lease: parseDuration('lease', lease, { min: 3000, max: 86_400_000 }),
+      lease: parseDuration('lease', lease, { min: 3000, max: LONGEST_LEASE }),
       maxStaleness: parseDuration('maxStaleness', maxStaleness, { allowZero: true }),
       concurrency,
       actions: this.#actions,
@@ -193,10 +193,7 @@ export class RuleEngine {
     const by = checkAttribution({ actor, reason })
     return retryStale(async () => {
       const stored = await this.#rules.require(name)
-      const before = asInput(stored.value)
-      // Whichever of the two names the tokens now, the other doesn't.
-      if ('service' in fields || 'services' in fields) delete before['services']
-      const spec = await parseRule({ ...before, ...fields }, this.#base.clock.now())
+      const spec = await parseRule(changedInput(stored.value, fields), this.#base.clock.now())
       return this.#rules.replace(stored, await this.#checked(spec), by)
     })
   }

@@ -4,7 +4,7 @@ import { type Duration, type Instant, parseDuration, parseInstant } from '../ker
 import { abbreviated, InvalidInputError } from '../kernel/errors.ts'
 import type { Attribution } from '../stores/commit.ts'
 import { checkName } from '../tokens/about.ts'
-import { gapAfter } from './due.ts'
+import { shortestGap } from './due.ts'
 import type { Conditions, RuleRecord } from './rule.ts'
 import { parseSchedule, type ScheduleInput } from './schedule.ts'
 
@@ -93,6 +93,8 @@ export const RULE_FIELDS = [
   'params',
 ] as const satisfies readonly (keyof RuleSpec)[]
 
+/** The fields that name tokens. */
+const SELECTORS: readonly string[] = ['service', 'services']
 const MAX_SERVICES = 1000
 /** A timer holds no more than 24.8 days. */
 const MAX_DURATION = 24 * 86_400_000
@@ -176,14 +178,21 @@ export async function parseRule(input: unknown, now: number): Promise<RuleSpec> 
     ...optional,
   }
   checkSelector(spec)
-  checkJitter(spec, now)
+  checkJitter(spec)
   return spec
 }
 
-/** A stored rule as its host would write it, to be changed and checked anew. */
-export function asInput(rule: RuleRecord): { [field: string]: unknown } {
+/** A stored rule as its host would write it, with some changes, to be checked anew. */
+export function changedInput(rule: RuleRecord, changes: RuleUpdate): { [field: string]: unknown } {
   const input: { [field: string]: unknown } = {}
   for (const field of RULE_FIELDS) if (rule[field] !== undefined) input[field] = rule[field]
+  const selects = SELECTORS.some((field) => field in changes)
+  // Whichever of the two names the tokens now, the other doesn't.
+  if (selects) delete input['services']
+  for (const [field, value] of Object.entries(changes)) {
+    // What is undefined is as good as absent, but for the tokens: those would be all.
+    if (value !== undefined || SELECTORS.includes(field)) input[field] = value
+  }
   return input
 }
 
@@ -200,7 +209,8 @@ function parseOptional(given: Zod.infer<Shapes['rule']>, now: number) {
     throw new InvalidInputError('services', "can't go with service", 'name the tokens in one of them')
   }
   const taken = conditions ? parseConditions(conditions) : undefined
-  const spread = jitter ? parseDuration('jitter', jitter, { allowZero: true, max: MAX_JITTER }) : 0
+  const spread =
+    jitter !== undefined && jitter !== null ? parseDuration('jitter', jitter, { allowZero: true, max: MAX_JITTER }) : 0
   const window = catchUpWindow ?? undefined
   return {
     ...(services && { services: checkServices(services) }),
@@ -216,9 +226,12 @@ function parseConditions(given: {
   ageDays?: number | undefined
   usageCount?: number | undefined
   match?: 'all' | 'any' | undefined
-}): Conditions | undefined {
+}): Conditions {
   const { ageDays, usageCount, match = 'all' } = given
-  if (ageDays === undefined && usageCount === undefined) return undefined
+  if (ageDays === undefined && usageCount === undefined) {
+    // A number that went missing, mostly, and not a wish for all tokens.
+    throw new InvalidInputError('conditions', 'name neither ageDays nor usageCount', 'leave it out to take all tokens')
+  }
   return { ...(ageDays !== undefined && { ageDays }), ...(usageCount !== undefined && { usageCount }), match }
 }
 
@@ -239,7 +252,7 @@ function parseStart(startAt: Instant, now: number): number {
 /** `{ services: undefined }` is mostly a list that went missing, not a wish for all tokens. */
 function refuseUndefinedSelector(input: unknown): void {
   if (typeof input !== 'object' || input === null) return
-  for (const field of ['service', 'services']) {
+  for (const field of SELECTORS) {
     if (field in input && (input as { [field: string]: unknown })[field] === undefined) {
       throw new InvalidInputError(field, 'is there and undefined', 'name the tokens, or leave the field out')
     }
@@ -257,9 +270,9 @@ function checkSelector({ action, services }: RuleSpec): void {
 }
 
 /** Otherwise slots would overtake one another. */
-function checkJitter({ schedule, jitter }: RuleSpec, now: number): void {
+function checkJitter({ schedule, jitter }: RuleSpec): void {
   if (jitter === undefined) return
-  const gap = gapAfter({ schedule, anchor: now }, now)
+  const gap = shortestGap(schedule)
   if (gap !== undefined && jitter >= gap) {
     throw new InvalidInputError(
       'jitter',

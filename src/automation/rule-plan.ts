@@ -4,7 +4,7 @@ import { checkFields } from '../kernel/fields.ts'
 import type { Stored } from '../kernel/kind.ts'
 import type { TokenStore } from '../stores/token-store.ts'
 import { endOfToken, type TokenRecord, tokenKind } from '../tokens/record.ts'
-import { jitterOf } from './due.ts'
+import { decide, jitterOf } from './due.ts'
 import { type RuleRecord, ruleKind } from './rule.ts'
 import { slotsBetween } from './schedule.ts'
 import { ageAsked, type TokenConditions } from './token-conditions.ts'
@@ -88,7 +88,8 @@ export class RulePlan {
   async #rule({ value: rule }: Stored<RuleRecord>, from: number, to: number, now: number): Promise<PlannedRule> {
     const { name, action, nextSlot } = rule
     const idle = !rule.enabled || rule.paused !== undefined || nextSlot === undefined
-    const found = idle ? [] : slotsBetween(rule, Math.max(from, nextSlot), to, MAX_SLOTS + 1)
+    const coming = idle ? [] : slotsBetween(rule, Math.max(from, nextSlot), to, MAX_SLOTS + 1)
+    const found = idle || from > now ? coming : [...pendingSlot(rule, nextSlot, from, now), ...coming]
     const slots = found.slice(0, MAX_SLOTS).map((slot) => ({ slot, dueAt: slot + jitterOf(rule, slot) }))
     const tokens = slots.length === 0 ? undefined : await this.#tokens(rule, now)
     return { rule: name, action, slots, more: found.length > MAX_SLOTS, ...(tokens && { tokens }) }
@@ -118,4 +119,11 @@ export class RulePlan {
     for (const stored of page.items) await look(stored)
     return { count, services: names, more: page.cursor !== undefined }
   }
+}
+
+/** The slot before `from` that a check would still run: one that is due and was missed, or whose jitter isn't over. */
+function pendingSlot(rule: RuleRecord, nextSlot: number, from: number, now: number): readonly number[] {
+  const decision = decide(rule, now)
+  const slot = decision === undefined ? nextSlot : decision.slot
+  return slot >= from || decision?.late === true ? [] : [slot]
 }

@@ -5,6 +5,7 @@ import type { Foundation } from '../stores/foundation.ts'
 import type { Action } from './action.ts'
 import { Attempt } from './attempt.ts'
 import { type Claimed, Claims, type Holder } from './claims.ts'
+import { LONGEST_RETRY } from './due.ts'
 import { Endings } from './endings.ts'
 import type { AutomationEvents } from './events.ts'
 import { Quiet } from './quiet.ts'
@@ -35,6 +36,8 @@ export interface RunnerOptions extends Holder {
 /** Rules that were touched ahead of the present are looked for so often, ms; and so far ahead it must be. */
 const TURN_BACK_EVERY = 3_600_000
 const AHEAD = 60_000
+/** The longest lease that an instance may have, ms. */
+export const LONGEST_LEASE = 86_400_000
 /** How long runs are kept, ms, and how many are removed at a time. */
 const RUN_RETENTION = 90 * 86_400_000
 const FORGOTTEN = 500
@@ -144,14 +147,19 @@ export class RuleRunner {
 
   /** Runs that wait for an attempt, and those whose instance is gone. */
   async #takeUpRuns(time: number, work: Work): Promise<void> {
-    const due = await dueRuns(this.#base.store, time)
     const { actions } = this.#options
-    await this.#each(due.items, work, async (run) => {
-      const taken = await this.#endings.takeUp(run, work.time(), actions)
-      if (taken === 'left') return
-      work.found += 1
-      if (taken !== 'done') await this.#runClaimed(taken, work)
-    })
+    // Page by page: those of actions that aren't here stay where they are, and hide none behind them.
+    for (let cursor: string | undefined; ; ) {
+      const due = await dueRuns(this.#base.store, time, cursor)
+      await this.#each(due.items, work, async (run) => {
+        const taken = await this.#endings.takeUp(run, work.time(), actions)
+        if (taken === 'left') return
+        work.found += 1
+        if (taken !== 'done') await this.#runClaimed(taken, work)
+      })
+      cursor = due.cursor
+      if (cursor === undefined || this.#stopped) return
+    }
   }
 
   /** Rules that are due. Answers how many of them have an action that isn't here. */
@@ -222,18 +230,32 @@ export class RuleRunner {
     return from === 0 ? items : [...items.slice(from), ...items.slice(0, from)]
   }
 
-  /** Once an hour, and after the clock has jumped: rules that were touched ahead of it are turned back, and old runs removed. */
+  /** Once an hour, and after the clock has jumped: what is ahead of it is turned back, and old runs are removed. */
   async #upkeep(at: number, time: number): Promise<void> {
     if (time < this.#upkeepAt && this.#upkeepAt <= time + TURN_BACK_EVERY) return
     const { store, commits } = this.#base
     const present = Math.max(at, time)
     const ahead = await store.list(ruleKind, { index: 'touched', from: present + AHEAD, limit: PAGE })
     for (const rule of ahead.items) await this.#claims.turnBack(rule, present)
+    await this.#turnBackRuns(time)
     const old = await store.list(runKind, { index: 'ended', to: time - RUN_RETENTION, limit: FORGOTTEN })
     await commits.put(old.items.map(({ id }) => ({ kind: runKind, id, remove: true })))
     // A full page leaves some for the next check.
     const more = ahead.cursor !== undefined || old.cursor !== undefined
     this.#upkeepAt = more ? 0 : time + TURN_BACK_EVERY
+  }
+
+  /** Runs that were put off while some clock was ahead: they would hold up their rules until it is right. */
+  async #turnBackRuns(time: number): Promise<void> {
+    const from = time + LONGEST_RETRY + AHEAD
+    const { items } = await this.#base.store.list(runKind, { index: 'due', from, limit: PAGE })
+    const here = new Set([...this.#attempts.keys()].map(({ runId }) => runId))
+    for (const run of items) {
+      const { state, wakeAt = 0 } = run.value
+      // One that is under way has its lease set right by its instance; of another no lease reaches so far.
+      const late = state === 'waiting' || (wakeAt > time + LONGEST_LEASE + AHEAD && !here.has(run.id))
+      if (late) await this.#endings.turnBack(run, time)
+    }
   }
 }
 

@@ -77,12 +77,23 @@ export class Scheduler {
   }
 
   async #run(): Promise<void> {
+    let soon = false
     try {
       await this.#tick()
+      soon = this.#soon()
     } catch (error) {
-      this.#onError(error)
+      this.#tell(error)
     }
     this.#turn = undefined
-    if (this.#running) this.#wait(this.#soon() ? Math.min(SOON, this.#interval) : this.#interval)
+    if (this.#running) this.#wait(soon ? Math.min(SOON, this.#interval) : this.#interval)
+  }
+
+  /** Whatever hears of a failed turn, the next one comes. */
+  #tell(error: unknown): void {
+    try {
+      this.#onError(error)
+    } catch {
+      // There is nobody else to tell.
+    }
   }
 }

@@ -12,6 +12,6 @@ export function dueRules(store: TokenStore, at: number, cursor?: string): MaybeP
 }
 
 /** The runs that wait for an attempt, or whose lease is over, at `time`; a page of them. */
-export function dueRuns(store: TokenStore, time: number): MaybePromise<Page<Stored<RunRecord>>> {
-  return store.list(runKind, { index: 'due', to: time + 1, limit: PAGE })
+export function dueRuns(store: TokenStore, time: number, cursor?: string): MaybePromise<Page<Stored<RunRecord>>> {
+  return store.list(runKind, { index: 'due', to: time + 1, limit: PAGE, cursor })
 }

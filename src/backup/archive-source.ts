@@ -54,7 +54,7 @@ function checkSource(source: unknown): asserts source is ArchiveSource {
 }
 
 async function* streamed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const pieces = source[Symbol.asyncIterator]()
+  const pieces = piecesOf(source)
   try {
     for (;;) {
       const { value, done } = await pieces.next().catch((error: unknown) => {
@@ -68,6 +68,14 @@ async function* streamed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
     }
   } finally {
     await pieces.return?.()
+  }
+}
+
+function piecesOf(source: AsyncIterable<Uint8Array>): AsyncIterator<Uint8Array> {
+  try {
+    return source[Symbol.asyncIterator]()
+  } catch (error) {
+    throw new InvalidInputError('source', `can't be read (${codeOf(error)})`, 'give a stream that nobody reads yet')
   }
 }
 
@@ -99,12 +107,12 @@ async function* readAll(handle: FileHandle, path: string): AsyncGenerator<Uint8A
 }
 
 async function spool(source: AsyncIterable<Uint8Array>): Promise<ArchiveFile> {
-  const folder = await mkdtemp(join(tmpdir(), 'tokenwright-restore-'))
+  const folder = await spooling(mkdtemp(join(tmpdir(), 'tokenwright-restore-')))
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
   let handle: FileHandle | undefined
   try {
-    handle = await open(join(folder, 'archive'), 'wx+', 0o600)
-    for await (const piece of streamed(source)) await handle.writeFile(piece)
+    handle = await spooling(open(join(folder, 'archive'), 'wx+', 0o600))
+    for await (const piece of streamed(source)) await spooling(handle.writeFile(piece))
   } catch (error) {
     await handle?.close()
     await remove()
@@ -119,5 +127,14 @@ async function spool(source: AsyncIterable<Uint8Array>): Promise<ArchiveFile> {
       await file.close()
       await remove()
     },
+  }
+}
+
+/** Waits for the temporary file: its failures are told apart from those of the stream. */
+async function spooling<T>(step: Promise<T>): Promise<T> {
+  try {
+    return await step
+  } catch (error) {
+    throw new ArchiveIoError(`the archive can't be put down in a temporary file (${codeOf(error)})`, error)
   }
 }

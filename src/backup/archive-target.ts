@@ -48,6 +48,9 @@ export async function targetOf(
   name: string,
 ): Promise<string | Exclude<ArchiveTarget, string>> {
   if (typeof to !== 'string') {
+    if (to instanceof WritableStream && to.locked) {
+      throw new InvalidInputError(field, 'is a stream that has a writer already', 'release its lock first')
+    }
     if (to instanceof WritableStream || (typeof to === 'object' && to !== null && typeof to.write === 'function'))
       return to
     throw new InvalidInputError(field, 'is no path and no writable stream', 'give a path, a folder or a stream')
@@ -126,15 +129,24 @@ async function writeNode(stream: Writable, bytes: AsyncIterable<Uint8Array>): Pr
   ended.catch(() => {})
   try {
     for await (const piece of bytes) {
+      await stillOpen(stream, ended)
       if (stream.write(piece)) continue
       await outward(Promise.race([ended, new Promise((resolve) => stream.once('drain', resolve))]))
     }
+    await stillOpen(stream, ended)
     stream.end()
     await outward(ended)
   } catch (error) {
     stream.destroy(error instanceof Error ? error : undefined)
     throw error
   }
+}
+
+/** A stream that others have ended would take the rest in silence, and end well. */
+async function stillOpen(stream: Writable, ended: Promise<void>): Promise<void> {
+  if (stream.writable && !stream.writableEnded) return
+  await outward(ended)
+  throw new ArchiveIoError('the stream that the archive goes to was ended before it had all', undefined)
 }
 
 /** Waits for the stream, and tells its failures from those of the archive. */

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { InvalidInputError } from '../kernel/errors.ts'
+import { codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { Secret } from '../kernel/secret.ts'
 import type { VerifiedArchive } from './archive-info.ts'
@@ -171,14 +171,16 @@ export class BackupWorker {
     const args = [...given, { ...rest, ...(text !== undefined && { passphrase: text }) }]
     // Where there are no processes, nothing else of this room should suffer.
     const { spawn } = await import('node:child_process')
+    signal?.throwIfAborted()
     const child = spawn(process.execPath, this.#argv, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
     })
     try {
       const answered = this.#answer(child, signal)
-      // What can't be sent is told by the end of the process.
-      if (child.pid !== undefined) child.send({ module: this.#module, method, args }, () => {})
+      // Where it isn't waited for, nobody need hear how the process ended.
+      answered.catch(() => {})
+      if (child.pid !== undefined) send(child, { module: this.#module, method, args })
       const answer = await answered
       if ('error' in answer) throw revived(answer.error, (error) => this.#failed(error))
       return answer.answer
@@ -214,6 +216,16 @@ export class BackupWorker {
 
   #failed(error: Error): BackupWorkerError {
     return new BackupWorkerError(`${this.#module} failed`, error)
+  }
+}
+
+/** What a process that has gone can't be sent is told by its end. */
+function send(child: ChildProcess, message: object): void {
+  try {
+    child.send(message, () => {})
+  } catch (error) {
+    const what = `hold something that can't be handed to another process (${codeOf(error)})`
+    throw new InvalidInputError('options', what, 'give plain values')
   }
 }
 

@@ -24,6 +24,7 @@ import {
   type RewrapOptions,
 } from './backup-options.ts'
 import { ByteReader } from './byte-reader.ts'
+import { bodyKey, copyChunks } from './chunks.ts'
 import type { BackupEvents } from './events.ts'
 import type { HistoryReport } from './history.ts'
 import type { RestoreMode } from './judge.ts'
@@ -200,7 +201,7 @@ export class Backups {
   }
 
   /**
-   * Copies an archive under another key. Its body stays as it is, byte for byte.
+   * Copies an archive under another key. Its body stays as it is, byte for byte, and is authenticated on its way.
    *
    * @throws InvalidInputError; ArchiveError by its kinds; AtomicWriteError
    */
@@ -217,7 +218,7 @@ export class Backups {
       const fresh = await wrapKey(dataKey, bound, under, random)
       async function* copied(): AsyncGenerator<Uint8Array> {
         yield headBytes(bound, fresh)
-        yield* reader.rest()
+        yield* copyChunks(bodyKey(dataKey, bound), reader, about.chunkBytes)
       }
       const target = await targetOf('to', options.to, archiveName(about.createdAt, about.archive))
       const check = async (path: string): Promise<void> => void (await verifyArchive(path, under))

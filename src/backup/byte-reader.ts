@@ -44,17 +44,6 @@ export class ByteReader {
     return bytes
   }
 
-  /** What is left, as it comes. */
-  async *rest(): AsyncGenerator<Uint8Array> {
-    for (const held of this.#held.splice(0)) if (held.length > 0) yield held
-    this.#size = 0
-    for (;;) {
-      const { value, done } = await this.#pieces.next()
-      if (done === true) return
-      yield value
-    }
-  }
-
   /** Lets go of the source. */
   async close(): Promise<void> {
     this.#ended = true

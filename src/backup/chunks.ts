@@ -53,14 +53,33 @@ function sealChunk(key: KeyObject, n: number, plain: Uint8Array, last: boolean):
  * @throws ArchiveTruncatedError, ArchiveCorruptError
  */
 export async function* openChunks(key: KeyObject, reader: ByteReader, chunkBytes: number): AsyncGenerator<Buffer> {
+  for await (const { plain } of readChunks(key, reader, chunkBytes)) yield plain
+}
+
+/**
+ * A body as it stands, each chunk of which has been found to be authentic: for a copy, which is whole once this has ended.
+ *
+ * @throws ArchiveTruncatedError, ArchiveCorruptError
+ */
+export async function* copyChunks(key: KeyObject, reader: ByteReader, chunkBytes: number): AsyncGenerator<Buffer> {
+  for await (const { bytes } of readChunks(key, reader, chunkBytes)) yield bytes
+}
+
+interface Chunk {
+  readonly bytes: Buffer
+  readonly plain: Buffer
+}
+
+async function* readChunks(key: KeyObject, reader: ByteReader, chunkBytes: number): AsyncGenerator<Chunk> {
   for (let n = 0; ; n++) {
-    const head = (await reader.exactly(4)).readUInt32BE()
+    const prefix = await reader.exactly(4)
+    const head = prefix.readUInt32BE()
     const last = head >= LAST
     const length = head % LAST
     if (length > chunkBytes || (!last && length < chunkBytes))
       throw new ArchiveCorruptError(`the length of chunk ${n + 1}`)
     const sealed = await reader.exactly(length + TAG_BYTES)
-    yield openChunk(key, n, sealed, last)
+    yield { bytes: Buffer.concat([prefix, sealed]), plain: openChunk(key, n, sealed, last) }
     if (!last) continue
     if ((await reader.upTo(1)).length > 0) throw new ArchiveCorruptError('it goes on after its end')
     return

@@ -20,6 +20,8 @@ const BATCH = 500
 export interface RestoreMark {
   /** When it began, epoch ms. */
   readonly at: number
+  /** How many parts are added: a store remembers only for a day or so what came before. */
+  readonly added?: number
 }
 
 /** Marks of restores under way; the id is the archive's. */
@@ -102,6 +104,7 @@ export class UsageRestore {
   #state: 'new' | 'adding' | 'leaving' = 'new'
   #batch: UsageRow[] = []
   #flushes = 0
+  #mark: RestoreMark | undefined
   #report = { written: 0, identical: 0, leftOut: 0 }
 
   /** @param options - the store */
@@ -133,25 +136,29 @@ export class UsageRestore {
 
   async #begin(): Promise<void> {
     const { store, commits, archive, dry, now } = this.#options
-    const begun = (await store.get(restoreKind, archive)) !== undefined
-    const none = begun || (await store.usage({ limit: 1 })).length === 0
+    const begun = (await store.get(restoreKind, archive))?.value
+    const none = begun !== undefined || (await store.usage({ limit: 1 })).length === 0
     this.#state = none ? 'adding' : 'leaving'
-    if (none && !begun && !dry) await commits.put([{ kind: restoreKind, id: archive, value: { at: now() } }])
+    this.#mark = begun ?? { at: now() }
+    if (none && begun === undefined && !dry) await commits.put([{ kind: restoreKind, id: archive, value: this.#mark }])
   }
 
   async #flush(): Promise<void> {
     const batch = this.#batch
     this.#batch = []
     if (batch.length === 0) return
-    const { store, archive, dry } = this.#options
+    const { store, commits, archive, dry } = this.#options
     // The same part has the same id in every run: what was added before an interruption isn't added again.
     const id = `restore.${archive}.${this.#flushes}`
     this.#flushes += 1
-    if (!dry)
+    const { at = 0, added = 0 } = this.#mark ?? {}
+    if (!dry && this.#flushes > added) {
       await store.addUsage(
         id,
         batch.map((row) => ({ ...row, version: 0 })),
       )
+      await commits.put([{ kind: restoreKind, id: archive, value: { at, added: this.#flushes } }])
+    }
     this.#report.written += batch.length
   }
 }

@@ -39,7 +39,8 @@ export function checkKeep(keep: Keep): Retention {
 
 /**
  * Removes archives that no rule keeps: only files that have the name and the head of an archive of the same source, and
- * never the newest.
+ * never the newest. One that is dated in the future stays, and isn't counted: the clock of its maker was wrong, or ours
+ * is, and the one that was just made mustn't go for it.
  *
  * @returns the paths removed
  */
@@ -54,7 +55,8 @@ export async function prune(
     if (!entry.isFile() || !isArchiveName(entry.name)) continue
     const path = join(folder, entry.name)
     const about = await aboutOf(path)
-    if (about !== undefined && about.source === source) found.push({ path, createdAt: about.createdAt })
+    if (about === undefined || about.source !== source || about.createdAt > now) continue
+    found.push({ path, createdAt: about.createdAt })
   }
   found.sort((a, b) => b.createdAt - a.createdAt || (a.path < b.path ? 1 : -1))
   const removed: string[] = []

@@ -220,7 +220,8 @@ export class BulkRotation {
     const digest = hash('sha256', text, 'base64url')
     let known = await store.get(batchKind, id)
     if (known === undefined) {
-      const startedAt = clock.now()
+      // An age is told by the store's time, as rules tell it: a clock that is behind would find a version of today's slot too young.
+      const startedAt = selection.by === 'age' ? await store.time() : clock.now()
       const total = await this.#count(selection, startedAt, filter)
       const value: BatchRecord = { id, selection: digest, startedAt, total }
       if (await commits.put([{ kind: batchKind, id, value, expected: 0 }])) return { ...value, done: 0 }

@@ -342,15 +342,45 @@ describe('cleanup and backup', () => {
         },
       },
     })
-    await engine.create({ name: 'b', action: 'backup', schedule: 'daily', params: { keep: 3 } })
+    await engine.create({ name: 'b', action: 'backup', schedule: 'daily', params: { to: '/backups/' } })
     expect(await engine.execute('b', { actor: 'ops', reason: 'before the move' })).toMatchObject({
       counts: { tokens: 7 },
     })
-    expect(asked).toEqual([{ keep: 3, actor: 'ops', reason: 'before the move' }])
+    expect(asked).toEqual([{ to: '/backups/', actor: 'ops', reason: 'before the move' }])
+  })
+
+  it('refuses a backup whose params it could not go by, or would keep a secret', async () => {
+    const { base } = setUp()
+    const engine = new RuleEngine({ foundation: base, backups: { create: async () => ({}) } })
+    const rule = { name: 'b', action: 'backup', schedule: 'daily' } as const
+    await expect(engine.create({ ...rule, params: { keep: 3 } })).rejects.toMatchObject({ field: 'params' })
+    await expect(engine.create({ ...rule, params: { passphrase: 'several random words' } })).rejects.toMatchObject({
+      field: 'params.passphrase',
+    })
   })
 })
 
 describe('plan', () => {
+  it('tells the slot that is due already, or waits for its jitter, as the next check would take it', async () => {
+    const { rules, clock } = setUp()
+    const action = 'cleanup'
+    await rules.create({ name: 'one', action, schedule: 'daily' })
+    await rules.create({ name: 'none', action, schedule: 'daily', catchUp: 'none' })
+    await rules.create({ name: 'spread', action, schedule: 'weekly', jitter: '20h' })
+    await clock.advance(3 * DAY + HOUR)
+    const slots = async (rule: string, from?: number) => {
+      const [planned] = await rules.plan({ rule, to: START + 5 * DAY, ...(from !== undefined && { from }) })
+      return planned?.slots.map(({ slot }) => (slot - START) / DAY)
+    }
+    expect(await slots('one')).toEqual([3, 4])
+    expect(await slots('none')).toEqual([4])
+    expect(await slots('one', START + 3.5 * DAY)).toEqual([4])
+    await clock.advance(4 * DAY - HOUR + 1)
+    const [spread] = await rules.plan({ rule: 'spread', to: START + 8 * DAY })
+    expect(spread?.slots).toMatchObject([{ slot: START + 7 * DAY }])
+    expect(spread?.slots[0]?.dueAt).toBeGreaterThan(clock.now())
+  })
+
   it('tells slots and tokens, and does nothing', async () => {
     const { rules, generator, clock, store, log } = setUp()
     for (const service of ['A', 'B']) await generator.generate({ service })

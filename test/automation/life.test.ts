@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { RuleInput } from '../../src/automation/rule-input.ts'
 import { MemoryTokenStore } from '../../src/index.ts'
 import { fakeClock } from '../../src/testing/index.ts'
-import { DAY, HOUR, instance, MINUTE, START } from './fixture.ts'
+import { DAY, HOUR, instance, MINUTE, realInstance, START } from './fixture.ts'
 import { mortal } from './worlds.ts'
 
 /** Rules whose slots are at most a day apart. */
@@ -139,5 +139,47 @@ describe('rules through clock jumps, deaths and many instances', () => {
     }
     expect(slots.filter((day) => day === 400)).toHaveLength(1)
     expect([...slots].sort((a, b) => a - b)).toEqual(Array.from({ length: 401 }, (_, i) => i + 1))
+  })
+
+  it('a bulk rotation goes by the store’s time, as its rule does, on an instance whose clock is behind', async () => {
+    const right = fakeClock({ now: START + 10_000 })
+    const behind = fakeClock({ now: START })
+    const { rules, generator } = realInstance(new MemoryTokenStore({ clock: right }), behind)
+    await generator.generate({ service: 'SHOP' })
+    const conditions = { ageDays: 30 }
+    await rules.create({ name: 'r', action: 'bulk_rotate', schedule: 'monthly', conditions })
+    for (const clock of [right, behind]) await clock.advance(30 * DAY - 10_000)
+    expect((await rules.check()).runs).toMatchObject([{ outcome: 'ok', counts: { rotated: 1 } }])
+    for (const clock of [right, behind]) await clock.advance(30 * DAY)
+    expect((await rules.check()).runs).toMatchObject([{ outcome: 'ok', counts: { rotated: 1 } }])
+  })
+
+  it('a run that waits, or whose instance died, while the clock was far ahead does not hold up its rule', async () => {
+    const clock = fakeClock({ now: START })
+    const store = new MemoryTokenStore({ clock })
+    const { rules } = instance(store, clock)
+    let broken = true
+    rules.action('work', () => {
+      if (broken) throw new Error('not today')
+    })
+    // Its time stands still, as that of a dead process does.
+    const dead = instance(store, fakeClock({ now: START }))
+    dead.rules.action('slow', () => new Promise(() => {}))
+    await rules.create({ name: 'waits', action: 'work', schedule: 'daily' })
+    await dead.rules.create({ name: 'dead', action: 'slow', schedule: 'daily' })
+    await clock.set(START + 400 * DAY)
+    void dead.rules.check(clock.now())
+    await clock.advance(1)
+    await rules.check()
+    broken = false
+    rules.action('slow', () => {})
+    await clock.set(START + 2 * DAY - HOUR)
+    await rules.check()
+    expect((await rules.runs('waits')).items).toMatchObject([{ attempt: 2, outcome: 'ok' }])
+    expect((await rules.runs('dead')).items).toMatchObject([{ attempt: 2, outcome: 'ok' }])
+    await clock.advance(DAY)
+    await rules.check()
+    expect((await rules.runs('waits')).items).toMatchObject([{ slot: START + 2 * DAY, outcome: 'ok' }, {}])
+    expect((await rules.runs('dead')).items).toMatchObject([{ slot: START + 2 * DAY, outcome: 'ok' }, {}])
   })
 })

@@ -10,7 +10,7 @@ import {
   TokenwrightError,
 } from '../../src/index.ts'
 import { fakeClock } from '../../src/testing/index.ts'
-import { DAY, HOUR, instance, MINUTE, rotations, START, setUp } from './fixture.ts'
+import { DAY, HOUR, instance, MINUTE, rotations, SECOND, START, setUp } from './fixture.ts'
 
 const daily: RuleInput = { name: 'r', action: 'work', schedule: 'daily' }
 
@@ -87,6 +87,16 @@ describe('rules', () => {
     }
   })
 
+  it('update: what is undefined stays, and null clears it', async () => {
+    const { rules } = working()
+    await rules.create({ ...daily, services: ['A'], conditions: { ageDays: 30 }, attempts: 7, params: { a: 1 } })
+    const kept = { conditions: undefined, attempts: undefined, params: undefined, pauseAfter: 2 }
+    const changed = { conditions: { ageDays: 30, match: 'all' }, attempts: 7, params: { a: 1 }, pauseAfter: 2 }
+    expect(await rules.update('r', kept)).toMatchObject({ ...changed, services: ['A'], schedule: { every: DAY } })
+    expect(await rules.update('r', { conditions: null, params: null })).not.toHaveProperty('conditions')
+    await expect(rules.update('r', { services: undefined as never })).rejects.toMatchObject({ field: 'services' })
+  })
+
   it('put: create or update, and nothing where nothing differs', async () => {
     const { rules, clock, events } = working()
     const made = await rules.put(daily)
@@ -132,6 +142,8 @@ describe('rules', () => {
     ['schedule.day', { schedule: { calendar: 'month', day: 0 } }],
     ['schedule.calendar', { schedule: { calendar: 'year', day: 1 } }],
     ['conditions', { conditions: { age: 1 } }],
+    ['conditions', { conditions: {} }],
+    ['conditions', { conditions: { ageDays: undefined, match: 'any' } }],
     ['conditions.ageDays', { conditions: { ageDays: -1 } }],
     ['conditions.ageDays', { conditions: { ageDays: Number.NaN } }],
     ['conditions.usageCount', { conditions: { usageCount: 1.5 } }],
@@ -143,6 +155,10 @@ describe('rules', () => {
     ['overlap', { overlap: 'both' }],
     ['jitter', { jitter: '2d' }],
     ['jitter', { jitter: '1d' }],
+    ['jitter', { jitter: '' }],
+    ['jitter', { jitter: Number.NaN }],
+    ['jitter', { jitter: '20h', schedule: { cron: '0 23,0 * * *' } }],
+    ['jitter', { jitter: '20h', schedule: { cron: '0 0,1 * * *' } }],
     ['attempts', { attempts: 0 }],
     ['maxDuration', { maxDuration: '30d' }],
     ['pauseAfter', { pauseAfter: -1 }],
@@ -566,6 +582,42 @@ describe('check', () => {
     await clock.advance(5000)
     expect((await checking).runs.map(({ code }) => code)).toEqual(['ERR_RULE_TIMEOUT', 'ERR_RULE_TIMEOUT'])
     expect(clock.pending()).toBe(0)
+  })
+
+  it('the run of an action that is still leaving off is nobody else’s, however short the lease', async () => {
+    const { rules, clock, store } = setUp({ lease: '3s' })
+    const other = instance(store, clock, { lease: '3s' })
+    for (const engine of [rules, other.rules]) engine.action('deaf', () => new Promise(() => {}))
+    await rules.create({ name: 'r', action: 'deaf', schedule: 'daily', maxDuration: '10m', attempts: 2 })
+    await clock.advance(DAY)
+    const checking = rules.check()
+    await clock.advance(10 * MINUTE)
+    for (let second = 0; second < 5; second++) {
+      expect(await other.rules.check()).toMatchObject({ runs: [] })
+      expect((await rules.runs('r')).items).toMatchObject([{ state: 'running', attempt: 1 }])
+      await clock.advance(1000)
+    }
+    expect((await checking).runs).toMatchObject([{ state: 'waiting', code: 'ERR_RULE_TIMEOUT' }])
+    await rules.close()
+  })
+
+  it('runs that wait for an action that is not here hide none behind them', async () => {
+    const { rules, clock, store } = setUp()
+    const other = instance(store, clock, { concurrency: 100 })
+    const fail = () => {
+      throw new Error('not today')
+    }
+    other.rules.action('elsewhere', fail)
+    rules.action('work', fail)
+    for (let i = 0; i < 501; i++) await other.rules.create({ name: `e${i}`, action: 'elsewhere', schedule: 'daily' })
+    await clock.advance(SECOND)
+    await rules.create(daily)
+    await clock.advance(DAY - SECOND)
+    await other.rules.check()
+    await clock.advance(SECOND)
+    await rules.check()
+    await clock.advance(MINUTE)
+    expect((await rules.check()).runs).toMatchObject([{ name: 'r', attempt: 2 }])
   })
 
   it('an instance that dies in the middle: another goes on after its lease, as attempt 2 (fact 22)', async () => {

@@ -64,6 +64,23 @@ describe('Scheduler', () => {
     await scheduler.stop()
   })
 
+  it('goes on whatever those who are told of it throw', async () => {
+    const clock = fakeClock()
+    let ticks = 0
+    const thrower = () => {
+      throw new Error('not my day')
+    }
+    const tick = async () => {
+      ticks += 1
+      if (ticks === 1) throw new Error('turn 1')
+    }
+    const scheduler = new Scheduler({ clock, interval: '1s', tick, soon: thrower, onError: thrower })
+    scheduler.start()
+    await clock.advance('3s')
+    expect(ticks).toBe(3)
+    await scheduler.stop()
+  })
+
   it('takes intervals that a timer can hold, and refuses others', () => {
     const clock = fakeClock()
     const tick = async () => {}

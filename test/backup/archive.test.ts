@@ -237,6 +237,25 @@ describe('keys', () => {
     }
   })
 
+  it('are not exchanged for a copy in a stream that is not whole', async () => {
+    const { tokens } = setUp()
+    for (let i = 0; i < 400; i++) await tokens.generate({ service: `S${i}` })
+    const { file = '' } = await tokens.backups.create({ to: files.at('a.twb'), compress: false })
+    const whole = readFileSync(file)
+    const changed = Buffer.from(whole)
+    changed[whole.length - 40_000] = (changed[whole.length - 40_000] as number) ^ 1
+    const sources = [
+      [whole, 'ok'],
+      [whole.subarray(0, -1), 'ERR_ARCHIVE_TRUNCATED'],
+      [changed, 'ERR_ARCHIVE_CORRUPT'],
+      [Buffer.concat([whole, Buffer.from('x')]), 'ERR_ARCHIVE_CORRUPT'],
+    ] as const
+    for (const [bytes, code] of sources) {
+      const to = new WritableStream<Uint8Array>()
+      expect(await codeFrom(() => tokens.backups.rewrap(piecesOf(bytes), { to }))).toBe(code)
+    }
+  })
+
   it('are exchanged without touching the body', async () => {
     const { tokens, bytes } = await archiveOf(50, { key: 'old' })
     const copy = await tokens.backups.rewrap(files.at('a.twb'), { to: files.at('b.twb') })

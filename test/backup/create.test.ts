@@ -138,6 +138,22 @@ describe('where an archive goes', () => {
     expect(await codeFrom(() => tokens.backups.restore(files.at('none.twb')))).toBe('ERR_ARCHIVE_IO')
   })
 
+  it('a stream that has ended, or that somebody ends meanwhile, has not got the archive', async () => {
+    const { tokens } = setUp()
+    for (let i = 0; i < 400; i++) await tokens.generate({ service: `S${i}` })
+    const ended = new PassThrough()
+    ended.resume().end()
+    await new Promise((resolve) => ended.once('close', resolve))
+    expect(await codeFrom(() => tokens.backups.create({ to: ended }))).toBe('ERR_ARCHIVE_IO')
+    const cut = new Writable({
+      write(_piece, _encoding, done) {
+        done()
+        this.end()
+      },
+    })
+    expect(await codeFrom(() => tokens.backups.create({ to: cut, compress: false }))).toBe('ERR_ARCHIVE_IO')
+  })
+
   it('what killed runs left is swept, and what another run is writing is not', async () => {
     const { tokens } = setUp({ backups: { directory: files.folder } })
     const hex = (digit: string) => digit.repeat(24)
@@ -207,6 +223,21 @@ describe('retention', () => {
     )
     // One that goes elsewhere retires nothing.
     expect((await tokens.backups.create({ to: files.at('x.twb') })).removed).toEqual([])
+  })
+
+  it('never takes the archive that was just made, nor any other, for the date of one from a wrong clock', async () => {
+    const options = { backups: { directory: files.folder, keep: 1 } }
+    const ahead = setUp(options)
+    await ahead.clock.set(START + 4000 * DAY)
+    const misdated = await ahead.tokens.backups.create()
+    const { tokens, clock } = setUp(options)
+    const first = await tokens.backups.create()
+    expect(first.removed).toEqual([])
+    expect(existsSync(first.file as string)).toBe(true)
+    await clock.advance(DAY)
+    const second = await tokens.backups.create()
+    expect(second.removed).toEqual([first.file])
+    expect([existsSync(second.file as string), existsSync(misdated.file as string)]).toEqual([true, true])
   })
 
   it('that fails is an event: the new archive stands', async () => {
@@ -310,6 +341,20 @@ describe('one point in time', () => {
   })
 })
 
+/** A web stream that somebody writes to already. */
+function locked(): WritableStream<Uint8Array> {
+  const stream = new WritableStream<Uint8Array>()
+  stream.getWriter()
+  return stream
+}
+
+/** A web stream that somebody reads already. */
+function read(): ReadableStream<Uint8Array> {
+  const stream = new ReadableStream<Uint8Array>()
+  stream.getReader()
+  return stream
+}
+
 describe('bad input', () => {
   it('is refused with the field named, before anything is written', async () => {
     const { tokens } = setUp({ backups: { directory: files.folder } })
@@ -319,6 +364,7 @@ describe('bad input', () => {
       ['options', () => tokens.backups.create({ too: 'x' } as object)],
       ['to', () => tokens.backups.create({ to: '' })],
       ['to', () => tokens.backups.create({ to: 5 as unknown as string })],
+      ['to', () => tokens.backups.create({ to: locked() })],
       ['compress', () => tokens.backups.create({ compress: 'yes' as unknown as boolean })],
       ['verify', () => tokens.backups.create({ verify: true, to: new WritableStream() })],
       ['include', () => tokens.backups.create({ include: { log: true } as object })],
@@ -331,6 +377,7 @@ describe('bad input', () => {
       ['source', () => tokens.backups.inspect('')],
       ['source', () => tokens.backups.inspect(7 as unknown as string)],
       ['source', () => tokens.backups.restore(files.folder)],
+      ['source', () => tokens.backups.verify(read())],
       [
         'source',
         () =>

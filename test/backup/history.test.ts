@@ -171,4 +171,32 @@ describe('journal and usage', () => {
     expect(entries.length).toBe(1401)
     expect(store.usage({ limit: 10_000 })).toEqual(origin.usage({ limit: 10_000 }))
   })
+
+  it('usage goes on where it was though the store has long forgotten what was added before', async () => {
+    const made = setUp()
+    await made.store.addUsage('f', usage(1200, 1))
+    const { file = '' } = await made.tokens.backups.create({ to: files.at('a.twb'), include })
+    const store = new MemoryTokenStore()
+    let left = 2
+    const addUsage: typeof store.addUsage = (id, rows) => {
+      left -= 1
+      if (left < 0) throw Object.assign(new Error('gone'), { code: 'GONE' })
+      return store.addUsage(id, rows)
+    }
+    const failing = new Proxy(store, {
+      get: (target, name) => {
+        const value: unknown = name === 'addUsage' ? addUsage : Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const { tokens } = setUp({ store: failing })
+    await expect(tokens.backups.restore(file)).rejects.toMatchObject({ code: 'GONE' })
+    left = Number.POSITIVE_INFINITY
+    // The flushes of some days of live use.
+    const live = usage(1, 1).map((row) => ({ ...row, token: 'live' }))
+    for (let i = 0; i < 25_000; i++) store.addUsage(`live${i}`, live)
+    await tokens.backups.restore(file)
+    const archived = store.usage({ limit: 10_000 }).filter(({ token }) => token !== 'live')
+    expect(archived).toEqual(made.store.usage({ limit: 10_000 }))
+  })
 })

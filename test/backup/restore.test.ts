@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createReadStream } from 'node:fs'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   archived,
   Backups,
@@ -338,6 +339,19 @@ describe('a restore over other data', () => {
     expect(fates(report.counts)).toEqual({ remove: 1 })
     for (const { token } of [first, second]) {
       expect(await codeFrom(() => copy.tokens.import({ service: 'B', token }))).toBe('ERR_TOKEN_EXISTS')
+    }
+  })
+})
+
+describe('a stream that can’t be put down in a temporary file', () => {
+  it('is told as such, before anything is written', async () => {
+    const { tokens } = setUp()
+    const { file = '' } = await tokens.backups.create({ to: files.at('a.twb') })
+    vi.stubEnv('TMPDIR', files.at('nowhere'))
+    try {
+      expect(await codeFrom(() => tokens.backups.plan(createReadStream(file)))).toBe('ERR_ARCHIVE_IO')
+    } finally {
+      vi.unstubAllEnvs()
     }
   })
 })

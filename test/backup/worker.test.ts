@@ -121,6 +121,30 @@ describe('a BackupWorker', () => {
     }
   })
 
+  it('refuses options that can’t be sent, and leaves no rejection that nobody hears', async () => {
+    const unheard: unknown[] = []
+    const hear = (reason: unknown): void => void unheard.push(reason)
+    process.on('unhandledRejection', hear)
+    try {
+      const backups = moduleOf('export default () => new Promise(() => {})')
+      const error = await errorOf(backups.create({ include: { journal: () => true } as never }))
+      expect(error).toMatchObject({ code: 'ERR_INVALID_INPUT', field: 'options' })
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(unheard).toEqual([])
+    } finally {
+      process.off('unhandledRejection', hear)
+    }
+  })
+
+  it('is ended by a signal that comes before there is a process', async () => {
+    const controller = new AbortController()
+    const creating = moduleOf('export default () => ({ backups: { create: async () => 1 } })').create({
+      signal: controller.signal,
+    })
+    controller.abort(new Error('enough'))
+    await expect(creating).rejects.toThrow('enough')
+  })
+
   it('tells when the module fails, and with what', async () => {
     const absent = await errorOf(new BackupWorker({ module: 'file:///nowhere/none.js' }).create())
     expect(absent).toBeInstanceOf(BackupWorkerError)
