@@ -7,7 +7,7 @@ import { type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record
 import { abandon, begin, endOf, promote, supersede } from '../tokens/versions.ts'
 import type { RotationEvents } from './events.ts'
 import type { NewValues } from './new-values.ts'
-import { byOf, numbers, pendingOf, rotatedChange, rotatedPayload } from './rotation-changes.ts'
+import { byOf, lossOf, numbers, pendingOf, rotatedChange, rotatedPayload } from './rotation-changes.ts'
 import { type RotationRecord, rotationKind } from './rotation-record.ts'
 import type { CheckedSettings } from './settings.ts'
 import { stepAfter, switchesBefore } from './verdict.ts'
@@ -117,7 +117,9 @@ export class RotationMoves {
   async regenerate(driven: Driven, counts: boolean): Promise<Driven> {
     return this.#onToken(driven, async ({ stored, token, now }) => {
       const { value: rotation } = stored
-      if (token === undefined || token.value.revoked !== undefined) return this.giveUp(driven, 'token_revoked')
+      // Another rotation may have ended its version: what took that one's place isn't this rotation's to end.
+      const loss = lossOf(token, rotation, now)
+      if (token === undefined || loss !== undefined) return this.giveUp(driven, loss ?? 'token_revoked')
       const { value: record, id, revision } = token
       const text = this.#values.draw(record)
       const n = (record.versions.at(-1)?.n ?? 0) + 1
