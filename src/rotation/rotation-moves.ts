@@ -251,7 +251,7 @@ export class RotationMoves {
     const { store, clock } = this.#base
     return retryStale(async () => {
       const stored = await this.reread(driven.stored)
-      if (stored.revision !== driven.stored.revision) return { ...driven, stored, lost: true }
+      if (stored.revision !== driven.stored.revision) return lostTo(stored, driven)
       const token = await store.get(tokenKind, stored.value.token)
       return move({ stored, token, now: clock.now() })
     })
@@ -264,7 +264,7 @@ export class RotationMoves {
     if (await this.#base.commits.put([{ kind: rotationKind, id, value, expected: revision }])) {
       return { ...driven, stored: { id, revision: revision + 1, value } }
     }
-    return { ...driven, stored: await this.reread(driven.stored), lost: true }
+    return lostTo(await this.reread(driven.stored), driven)
   }
 
   async #tell<Name extends 'rotation.stalled' | 'rotation.abandoned'>(
@@ -283,7 +283,12 @@ export class RotationMoves {
       const stored = await this.reread(driven.stored)
       // Another was faster; anything else is for the caller.
       if (stored.revision === revision) throw error
-      return { ...driven, stored, lost: true }
+      return lostTo(stored, driven)
     }
   }
+}
+
+/** What is left of a rotation that another process has: the text no more when that one has drawn another. */
+function lostTo(stored: StoredRotation, { stored: had, text }: Driven): Driven {
+  return { stored, text: stored.value.version === had.value.version ? text : undefined, lost: true }
 }

@@ -39,7 +39,10 @@ export type RotatorOptions = FoundationSource<IssuingEvents & RotationEvents> &
 
 /** What came of a rotation. Whether it is done is told by `rotation.status`: a stalled one is no exception. */
 export interface Rotated {
-  /** The new token, the one time that it exists (unless it is retrievable). */
+  /**
+   * The new token, the one time that it exists (unless it is retrievable). Missing when another process took the rotation over
+   * meanwhile and drew another value: the one drawn here is none any more.
+   */
   readonly token: string
   readonly record: TokenView
   readonly rotation: RotationView

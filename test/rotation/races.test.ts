@@ -50,3 +50,22 @@ describe('a rotation that another has overtaken', () => {
     expect(await tokens.verify(emergency.token)).toMatchObject({ ok: true, version: 'current' })
   })
 })
+
+describe('a rotation that another process has taken over', () => {
+  it('answers no text that was replaced there', async () => {
+    let answer: () => void = () => {}
+    const hooks: RotationHooks = {
+      publish: ({ version }) => (version === 2 ? new Promise<void>((resolve) => (answer = resolve)) : 'ok'),
+    }
+    const { tokens } = world(hooks)
+    await tokens.generate({ service: 'A' })
+    const rotating = tokens.rotate('A', { grace: 0, rotationId: 'r' })
+    await settle()
+    // Without the text, which only the first has: another value is drawn, and published.
+    await tokens.rotator.resume('r')
+    answer()
+    const { token, rotation } = await rotating
+    expect(rotation).toMatchObject({ status: 'done', version: 3 })
+    expect(token).toBeUndefined()
+  })
+})
