@@ -65,6 +65,8 @@ export class Resumption {
   async #withoutText(driven: Driven, hooks: RotationHooks, patient: boolean, outer: AbortSignal): Promise<Resumed> {
     const { moves, driver } = this.#parts
     const { value: rotation } = driven.stored
+    // No other can be drawn: it waits for whoever has it.
+    if (rotation.brought === true) return moves.stall(driven, 'text_lost')
     if (rotation.switchedAt !== undefined) {
       // It is current and nobody has it: another value takes its place, and is published.
       const fresh = await moves.regenerate(driven, false)
