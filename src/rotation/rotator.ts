@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { TokenRevokedError } from '../issuing/errors.ts'
 import { eventOf, type IssuingEvents } from '../issuing/events.ts'
 import { type GenerateInput, Generator, type IssuingSettings } from '../issuing/generator.ts'
@@ -318,11 +319,12 @@ export class Rotator {
   async #takeUp(stored: StoredRotation, text: string | undefined, anew: boolean): Promise<StoredRotation[]> {
     const resumed = await this.#resumption.resume(stored, text, anew, this.#closing.signal)
     if (resumed.lostText !== true) return [resumed.stored]
-    const { id, token, rule, slot, batch, grace, actor } = resumed.stored.value
-    // The same for every instance that comes to this, so that only one begins it.
+    const { id, token, rule, slot, batch, grace, actor, retireWhenQuiet } = resumed.stored.value
+    // The same for every instance that comes to this, so that only one begins it; of an id that is too long, a digest.
     const options: RotateOptions = {
-      rotationId: `again.${id}`.slice(0, 128),
+      rotationId: `again.${id.length <= 100 ? id : hash('sha256', id, 'base64url')}`,
       grace,
+      retireWhenQuiet,
       reason: `takes the place of ${id}`,
       ...(actor !== undefined && { actor }),
       origin: { rule, slot, batch },
