@@ -17,7 +17,7 @@ import {
 } from './bulk-selection.ts'
 import { NoRecipientError } from './errors.ts'
 import type { RotationHooks, ValueContext } from './hooks.ts'
-import { checkRotationId, checkWhenInGrace } from './rotate-options.ts'
+import { checkOrigin, checkRotationId, checkWhenInGrace } from './rotate-options.ts'
 import type { RotationParts } from './rotation-parts.ts'
 import { type RotationOrigin, type RotationStatus, rotationKind } from './rotation-record.ts'
 import type { StartRequest, WhenInGrace } from './start.ts'
@@ -75,7 +75,7 @@ export interface BulkReport {
   readonly skipped: readonly BulkItem[]
   /** Failed and skipped ones that aren't listed. */
   readonly omitted: number
-  /** Whether `signal` stopped it before its end. */
+  /** Whether `signal`, or the closing of the rotator, stopped it before its end. */
   readonly aborted: boolean
 }
 
@@ -93,7 +93,12 @@ const MAX_TRIES = 5
 export type RotateOne = (
   id: string,
   request: StartRequest,
-) => Promise<{ readonly status: RotationStatus; readonly replayed: boolean }>
+) => Promise<{
+  readonly status: RotationStatus
+  readonly replayed: boolean
+  /** As what it was found, when it had been begun before. */
+  readonly found?: RotationStatus
+}>
 
 type Outcome =
   | { readonly fate: 'rotated' }
@@ -143,17 +148,19 @@ export class BulkRotation {
       awaited: options.onRotated !== undefined,
       retireWhenQuiet: false,
     }
-    const { base } = this.#parts
+    const from = options.origin === undefined ? undefined : checkOrigin(options.origin)
+    const { base, closing } = this.#parts
     await base.ready()
     const { id, startedAt, total, done } = await this.#batch(options.batchId, selection, filter)
-    const origin = { ...options.origin, batch: id }
+    const origin = { ...from, batch: id }
     const tally = new Tally(done)
     const limit = selection.by === 'oldest' ? total - done : Number.POSITIVE_INFINITY
     const queue = candidates(base.store, selection, startedAt, filter)
     let taken = 0
     const turns = new Turns(base.clock)
+    const stopped = (): boolean => signal?.aborted === true || closing.aborted
     const work = async (): Promise<void> => {
-      while (signal?.aborted !== true && taken < limit) {
+      while (!stopped() && taken < limit) {
         taken += 1
         const next = await queue.next()
         if (next.done === true) return
@@ -169,7 +176,7 @@ export class BulkRotation {
       }
     }
     await Promise.all(Array.from({ length: concurrency }, work))
-    return tally.report(id, total, signal?.aborted === true)
+    return tally.report(id, total, stopped())
   }
 
   /** Rotates one token, under an id of its own in the batch. */
@@ -183,8 +190,8 @@ export class BulkRotation {
     try {
       for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
         const rotation = attempt === 1 ? `${batch}.${id}` : `${batch}.${id}.${attempt}`
-        const { status, replayed } = await this.#rotate(id, { ...request, id: rotation })
-        if (status === 'done') return replayed ? SEEN : { fate: 'rotated' }
+        const { status, replayed, found } = await this.#rotate(id, { ...request, id: rotation })
+        if (status === 'done') return found === 'done' ? SEEN : { fate: 'rotated' }
         // An earlier run's was given up: its text was lost, or somebody abandoned it.
         if (replayed && (status === 'abandoned' || status === 'rolled_back')) continue
         return failed(status)

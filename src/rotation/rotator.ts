@@ -310,9 +310,10 @@ export class Rotator {
     if (!replayed) return { replayed, status: (await this.#drive(started)).stored.value.status }
     const { status, dueAt = 0 } = stored.value
     // Another process is at it.
-    if (status === 'running' && dueAt > (await this.#parts.base.store.time())) return { replayed, status }
+    if (status === 'running' && dueAt > (await this.#parts.base.store.time()))
+      return { replayed, status, found: status }
     const resumed = (await this.#takeUp(stored, undefined, true)).at(-1) ?? stored
-    return { replayed, status: resumed.value.status }
+    return { replayed, status: resumed.value.status, found: status }
   }
 
   /** Takes up one rotation, and begins a fresh one where its text is lost. */
