@@ -4,7 +4,7 @@ import { abbreviated, codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { Turns } from '../kernel/turn.ts'
 import { type Attribution, checkAttribution } from '../stores/commit.ts'
-import type { TokenRecord } from '../tokens/record.ts'
+import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import type { TokenView } from '../tokens/token-view.ts'
 import { lastEnd } from '../tokens/versions.ts'
 import { type BatchRecord, batchKind } from './batch-record.ts'
@@ -19,7 +19,7 @@ import { NoRecipientError } from './errors.ts'
 import type { RotationHooks, ValueContext } from './hooks.ts'
 import { checkOrigin, checkRotationId, checkWhenInGrace } from './rotate-options.ts'
 import type { RotationParts } from './rotation-parts.ts'
-import { type RotationOrigin, type RotationStatus, rotationKind } from './rotation-record.ts'
+import { type RotationOrigin, type RotationRecord, type RotationStatus, rotationKind } from './rotation-record.ts'
 import type { StartRequest, WhenInGrace } from './start.ts'
 
 /** What `onRotated` of a bulk rotation gets. */
@@ -105,6 +105,14 @@ type Outcome =
   | { readonly fate: 'seen' }
   | { readonly fate: 'failed' | 'skipped'; readonly item: BulkItem }
 
+/** What earlier runs of a batch have done. */
+interface Earlier {
+  /** How many tokens are done. */
+  readonly done: number
+  /** Tokens whose new version is current, but not handed out: no selection by age meets them again. */
+  readonly left: ReadonlySet<string>
+}
+
 /** Rotated by this batch before: counted then. */
 const SEEN: Outcome = { fate: 'seen' }
 
@@ -151,11 +159,11 @@ export class BulkRotation {
     const from = options.origin === undefined ? undefined : checkOrigin(options.origin)
     const { base, closing } = this.#parts
     await base.ready()
-    const { id, startedAt, total, done } = await this.#batch(options.batchId, selection, filter)
+    const { id, startedAt, total, done, left } = await this.#batch(options.batchId, selection, filter)
     const origin = { ...from, batch: id }
     const tally = new Tally(done)
     const limit = selection.by === 'oldest' ? total - done : Number.POSITIVE_INFINITY
-    const queue = candidates(base.store, selection, startedAt, filter)
+    const queue = this.#queue(left, candidates(base.store, selection, startedAt, filter))
     let taken = 0
     const turns = new Turns(base.clock)
     const stopped = (): boolean => signal?.aborted === true || closing.aborted
@@ -177,6 +185,17 @@ export class BulkRotation {
     }
     await Promise.all(Array.from({ length: concurrency }, work))
     return tally.report(id, total, stopped())
+  }
+
+  /** What an earlier run has left, then what is selected, each once. */
+  async *#queue(left: ReadonlySet<string>, selected: AsyncGenerator<Candidate>): AsyncGenerator<Candidate> {
+    for (const id of left) {
+      const stored = await this.#parts.base.store.get(tokenKind, id)
+      if (stored !== undefined && stored.value.revoked === undefined) yield { service: stored.value.service, stored }
+    }
+    for await (const candidate of selected) {
+      if (candidate.stored === undefined || !left.has(candidate.stored.id)) yield candidate
+    }
   }
 
   /** Rotates one token, under an id of its own in the batch. */
@@ -215,12 +234,12 @@ export class BulkRotation {
     return { ...hooks, publish }
   }
 
-  /** The batch of this id, made now unless it is there, with how many of it are done. */
+  /** The batch of this id, made now unless it is there, with what of it is done. */
   async #batch(
     given: string | undefined,
     selection: CheckedSelection,
     filter: BulkRotateOptions['filter'],
-  ): Promise<BatchRecord & { readonly done: number }> {
+  ): Promise<BatchRecord & Earlier> {
     const { store, commits, clock } = this.#parts.base
     const id = given === undefined ? this.#newId() : checkRotationId('batchId', given)
     const text = JSON.stringify(selection)
@@ -230,24 +249,29 @@ export class BulkRotation {
       const startedAt = clock.now()
       const total = await this.#count(selection, startedAt, filter)
       const value: BatchRecord = { id, selection: digest, startedAt, total }
-      if (await commits.put([{ kind: batchKind, id, value, expected: 0 }])) return { ...value, done: 0 }
+      if (await commits.put([{ kind: batchKind, id, value, expected: 0 }]))
+        return { ...value, done: 0, left: new Set() }
       known = await store.get(batchKind, id)
     }
     if (known?.value.selection !== digest) {
       throw new InvalidInputError('batchId', 'is that of another selection', 'give the same selection, or another id')
     }
-    return { ...known.value, done: await this.#done(id) }
+    return { ...known.value, ...(await this.#earlier(id)) }
   }
 
-  /** How many tokens of a batch are done. */
-  async #done(batch: string): Promise<number> {
+  /** What earlier runs of a batch have done. */
+  async #earlier(batch: string): Promise<Earlier> {
     let done = 0
+    const left = new Set<string>()
     for (let cursor: string | undefined; ; ) {
       const query = { index: 'batch', in: batch, limit: 1000, cursor } as const
       const page = await this.#parts.base.store.list(rotationKind, query)
-      for (const { value } of page.items) if (value.status === 'done') done += 1
+      for (const { value } of page.items) {
+        if (value.status === 'done') done += 1
+        else if (value.switchedAt !== undefined && isOpen(value)) left.add(value.token)
+      }
       cursor = page.cursor
-      if (cursor === undefined) return done
+      if (cursor === undefined) return { done, left }
     }
   }
 
@@ -266,6 +290,11 @@ export class BulkRotation {
     }
     return total
   }
+}
+
+/** Whether a rotation is under way, or waits for somebody. */
+function isOpen({ status }: RotationRecord): boolean {
+  return status === 'running' || status === 'stalled'
 }
 
 /** Why a token can't be rotated as it is. */

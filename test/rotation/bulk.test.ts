@@ -249,11 +249,34 @@ describe('a batch that is carried on', () => {
   })
 })
 
+describe('an emergency batch whose values reached nobody', () => {
+  it.each([{ oldest: 2 }, { olderThan: '2h' } as const])(
+    'hands them out when it is carried on, and takes no others (%o)',
+    async (some) => {
+      let broken = true
+      const publish = () => (broken ? 'unknown' : 'ok')
+      const { tokens } = await population(4, () => ({ retrievable: true }), {
+        rotation: { attempts: 1, hooks: { '*': { publish } } },
+      })
+      const options = { ...some, batchId: 'b', grace: 0 }
+      const before = await tokens.rotator.bulkRotate(options)
+      broken = false
+      const after = await tokens.rotator.bulkRotate(options)
+      expect(after).toMatchObject({ rotated: before.total, failed: [] })
+      expect(await tokens.rotator.pending()).toEqual([])
+      const { tokens: all } = await tokens.list().then((page) => ({ tokens: page.items }))
+      expect(all.filter(({ versions }) => versions.length > 1)).toHaveLength(before.total)
+    },
+  )
+})
+
 describe('a batch in a rotator that closes', () => {
   it('begins no further rotation', async () => {
     const { tokens, store } = await population(10)
     let closing: Promise<void> | undefined
-    const onRotated = () => void (closing ??= tokens.rotator.close())
+    const onRotated = () => {
+      closing = tokens.rotator.close()
+    }
     const report = await tokens.rotator.bulkRotate({ onRotated, concurrency: 1 })
     expect(report).toMatchObject({ total: 10, aborted: true })
     const begun = await store.list(rotationKind, { index: 'batch', in: report.batchId, limit: 100 })
