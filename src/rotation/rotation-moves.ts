@@ -4,7 +4,7 @@ import type { Stored } from '../kernel/kind.ts'
 import { type Attribution, type Change, type Row, retryStale } from '../stores/commit.ts'
 import type { Foundation } from '../stores/foundation.ts'
 import { type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record.ts'
-import { abandon, begin, endOf, promote, supersede } from '../tokens/versions.ts'
+import { abandon, begin, currentOf, endOf, promote, supersede } from '../tokens/versions.ts'
 import type { RotationEvents } from './events.ts'
 import type { NewValues } from './new-values.ts'
 import { byOf, lossOf, numbers, pendingOf, rotatedChange, rotatedPayload } from './rotation-changes.ts'
@@ -85,8 +85,10 @@ export class RotationMoves {
         return this.giveUp(driven, 'pending_ended')
       }
       const { value: record, id, revision } = token
+      // Not always the one at its beginning: that may have been rolled back since.
+      const previous = currentOf(record.versions).n
       const versions = promote(record.versions, record.lifetime, now, rotation.grace)
-      const before = versions.find((version) => version.n === rotation.previous)
+      const before = versions.find((version) => version.n === previous)
       const graceUntil = before?.state === 'previous' ? before.graceUntil : undefined
       const finishing = rotation.steps.includes('finish')
       const { dueAt: _, failure: __, ...rest } = rotation
@@ -94,6 +96,7 @@ export class RotationMoves {
         ...rest,
         step: 'finish',
         fence: rotation.fence + 1,
+        previous,
         switchedAt: now,
         ...(graceUntil !== undefined && { graceUntil }),
         ...(finishing
@@ -209,13 +212,13 @@ export class RotationMoves {
   }
 
   /** Ends a rotation whose version can't become current any more: it was revoked, has run out, or was ended by another. */
-  async giveUp(driven: Driven, code: string): Promise<Driven> {
+  async giveUp(driven: Driven, code: string, by: Attribution = byOf(driven.stored.value)): Promise<Driven> {
     const { clock } = this.#base
     const { dueAt: _, ...rest } = driven.stored.value
     const at = clock.now()
     const failure = { step: rest.step, code, at }
     const value: RotationRecord = { ...rest, status: 'abandoned', endedAt: at, failure }
-    const payload = { ...eventOf({ id: rest.token, service: rest.service }, byOf(rest), at), ...numbers(value) }
+    const payload = { ...eventOf({ id: rest.token, service: rest.service }, by, at), ...numbers(value) }
     return this.#tell(driven, value, 'rotation.abandoned', payload)
   }
 
