@@ -4,7 +4,7 @@ import { abbreviated, codeOf, InvalidInputError } from '../kernel/errors.ts'
 import { checkFields } from '../kernel/fields.ts'
 import { Turns } from '../kernel/turn.ts'
 import { type Attribution, checkAttribution } from '../stores/commit.ts'
-import type { TokenRecord } from '../tokens/record.ts'
+import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import type { TokenView } from '../tokens/token-view.ts'
 import { lastEnd } from '../tokens/versions.ts'
 import { type BatchRecord, batchKind } from './batch-record.ts'
@@ -17,9 +17,9 @@ import {
 } from './bulk-selection.ts'
 import { NoRecipientError } from './errors.ts'
 import type { RotationHooks, ValueContext } from './hooks.ts'
-import { checkRotationId, checkWhenInGrace } from './rotate-options.ts'
+import { checkOrigin, checkRotationId, checkWhenInGrace } from './rotate-options.ts'
 import type { RotationParts } from './rotation-parts.ts'
-import { type RotationOrigin, type RotationStatus, rotationKind } from './rotation-record.ts'
+import { type RotationOrigin, type RotationRecord, type RotationStatus, rotationKind } from './rotation-record.ts'
 import type { StartRequest, WhenInGrace } from './start.ts'
 
 /** What `onRotated` of a bulk rotation gets. */
@@ -75,7 +75,7 @@ export interface BulkReport {
   readonly skipped: readonly BulkItem[]
   /** Failed and skipped ones that aren't listed. */
   readonly omitted: number
-  /** Whether `signal` stopped it before its end. */
+  /** Whether `signal`, or the closing of the rotator, stopped it before its end. */
   readonly aborted: boolean
 }
 
@@ -93,12 +93,25 @@ const MAX_TRIES = 5
 export type RotateOne = (
   id: string,
   request: StartRequest,
-) => Promise<{ readonly status: RotationStatus; readonly replayed: boolean }>
+) => Promise<{
+  readonly status: RotationStatus
+  readonly replayed: boolean
+  /** As what it was found, when it had been begun before. */
+  readonly found?: RotationStatus
+}>
 
 type Outcome =
   | { readonly fate: 'rotated' }
   | { readonly fate: 'seen' }
   | { readonly fate: 'failed' | 'skipped'; readonly item: BulkItem }
+
+/** What earlier runs of a batch have done. */
+interface Earlier {
+  /** How many tokens are done. */
+  readonly done: number
+  /** Tokens whose new version is current, but not handed out: no selection by age meets them again. */
+  readonly left: ReadonlySet<string>
+}
 
 /** Rotated by this batch before: counted then. */
 const SEEN: Outcome = { fate: 'seen' }
@@ -143,17 +156,19 @@ export class BulkRotation {
       awaited: options.onRotated !== undefined,
       retireWhenQuiet: false,
     }
-    const { base } = this.#parts
+    const from = options.origin === undefined ? undefined : checkOrigin(options.origin)
+    const { base, closing } = this.#parts
     await base.ready()
-    const { id, startedAt, total, done } = await this.#batch(options.batchId, selection, filter)
-    const origin = { ...options.origin, batch: id }
+    const { id, startedAt, total, done, left } = await this.#batch(options.batchId, selection, filter)
+    const origin = { ...from, batch: id }
     const tally = new Tally(done)
     const limit = selection.by === 'oldest' ? total - done : Number.POSITIVE_INFINITY
-    const queue = candidates(base.store, selection, startedAt, filter)
+    const queue = this.#queue(left, candidates(base.store, selection, startedAt, filter))
     let taken = 0
     const turns = new Turns(base.clock)
+    const stopped = (): boolean => signal?.aborted === true || closing.aborted
     const work = async (): Promise<void> => {
-      while (signal?.aborted !== true && taken < limit) {
+      while (!stopped() && taken < limit) {
         taken += 1
         const next = await queue.next()
         if (next.done === true) return
@@ -169,7 +184,18 @@ export class BulkRotation {
       }
     }
     await Promise.all(Array.from({ length: concurrency }, work))
-    return tally.report(id, total, signal?.aborted === true)
+    return tally.report(id, total, stopped())
+  }
+
+  /** What an earlier run has left, then what is selected, each once. */
+  async *#queue(left: ReadonlySet<string>, selected: AsyncGenerator<Candidate>): AsyncGenerator<Candidate> {
+    for (const id of left) {
+      const stored = await this.#parts.base.store.get(tokenKind, id)
+      if (stored !== undefined && stored.value.revoked === undefined) yield { service: stored.value.service, stored }
+    }
+    for await (const candidate of selected) {
+      if (candidate.stored === undefined || !left.has(candidate.stored.id)) yield candidate
+    }
   }
 
   /** Rotates one token, under an id of its own in the batch. */
@@ -183,8 +209,8 @@ export class BulkRotation {
     try {
       for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
         const rotation = attempt === 1 ? `${batch}.${id}` : `${batch}.${id}.${attempt}`
-        const { status, replayed } = await this.#rotate(id, { ...request, id: rotation })
-        if (status === 'done') return replayed ? SEEN : { fate: 'rotated' }
+        const { status, replayed, found } = await this.#rotate(id, { ...request, id: rotation })
+        if (status === 'done') return found === 'done' ? SEEN : { fate: 'rotated' }
         // An earlier run's was given up: its text was lost, or somebody abandoned it.
         if (replayed && (status === 'abandoned' || status === 'rolled_back')) continue
         return failed(status)
@@ -208,12 +234,12 @@ export class BulkRotation {
     return { ...hooks, publish }
   }
 
-  /** The batch of this id, made now unless it is there, with how many of it are done. */
+  /** The batch of this id, made now unless it is there, with what of it is done. */
   async #batch(
     given: string | undefined,
     selection: CheckedSelection,
     filter: BulkRotateOptions['filter'],
-  ): Promise<BatchRecord & { readonly done: number }> {
+  ): Promise<BatchRecord & Earlier> {
     const { store, commits, clock } = this.#parts.base
     const id = given === undefined ? this.#newId() : checkRotationId('batchId', given)
     const text = JSON.stringify(selection)
@@ -224,24 +250,29 @@ export class BulkRotation {
       const startedAt = selection.by === 'age' ? await store.time() : clock.now()
       const total = await this.#count(selection, startedAt, filter)
       const value: BatchRecord = { id, selection: digest, startedAt, total }
-      if (await commits.put([{ kind: batchKind, id, value, expected: 0 }])) return { ...value, done: 0 }
+      if (await commits.put([{ kind: batchKind, id, value, expected: 0 }]))
+        return { ...value, done: 0, left: new Set() }
       known = await store.get(batchKind, id)
     }
     if (known?.value.selection !== digest) {
       throw new InvalidInputError('batchId', 'is that of another selection', 'give the same selection, or another id')
     }
-    return { ...known.value, done: await this.#done(id) }
+    return { ...known.value, ...(await this.#earlier(id)) }
   }
 
-  /** How many tokens of a batch are done. */
-  async #done(batch: string): Promise<number> {
+  /** What earlier runs of a batch have done. */
+  async #earlier(batch: string): Promise<Earlier> {
     let done = 0
+    const left = new Set<string>()
     for (let cursor: string | undefined; ; ) {
       const query = { index: 'batch', in: batch, limit: 1000, cursor } as const
       const page = await this.#parts.base.store.list(rotationKind, query)
-      for (const { value } of page.items) if (value.status === 'done') done += 1
+      for (const { value } of page.items) {
+        if (value.status === 'done') done += 1
+        else if (value.switchedAt !== undefined && isOpen(value)) left.add(value.token)
+      }
       cursor = page.cursor
-      if (cursor === undefined) return done
+      if (cursor === undefined) return { done, left }
     }
   }
 
@@ -260,6 +291,11 @@ export class BulkRotation {
     }
     return total
   }
+}
+
+/** Whether a rotation is under way, or waits for somebody. */
+function isOpen({ status }: RotationRecord): boolean {
+  return status === 'running' || status === 'stalled'
 }
 
 /** Why a token can't be rotated as it is. */

@@ -3,8 +3,8 @@ import { furtherKeys, versionOf } from '../issuing/proof.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
 import { isWellFormed } from '../tokens/format.ts'
 import { type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record.ts'
-import { endOf } from '../tokens/versions.ts'
 import { type RotationHooks, stepsOf } from './hooks.ts'
+import { lossOf } from './rotation-changes.ts'
 import type { Driven, StoredRotation } from './rotation-moves.ts'
 import type { RotationParts } from './rotation-parts.ts'
 
@@ -41,15 +41,12 @@ export class Resumption {
     if (rotation.status !== 'running' && rotation.status !== 'stalled') return driven
     const token = await base.store.get(tokenKind, rotation.token)
     const version = token?.value.versions.find((v) => v.n === rotation.version)
-    if (token === undefined || version === undefined || token.value.revoked !== undefined) {
-      return moves.giveUp(driven, 'token_revoked')
+    const loss = lossOf(token, rotation, base.clock.now())
+    if (token === undefined || version === undefined || loss !== undefined) {
+      return moves.giveUp(driven, loss ?? 'token_revoked')
     }
     const text = this.#text(token.value, version, given)
     const staged = rotation.switchedAt === undefined
-    if (staged && (version.state !== 'pending' || base.clock.now() >= endOf(version, token.value.lifetime))) {
-      return moves.giveUp(driven, 'pending_ended')
-    }
-    if (!staged && version.state !== 'current') return moves.giveUp(driven, 'superseded')
     const hooks = settings.hooks.of(rotation.service)
     if (!rotation.resumable) {
       return staged
@@ -68,6 +65,8 @@ export class Resumption {
   async #withoutText(driven: Driven, hooks: RotationHooks, patient: boolean, outer: AbortSignal): Promise<Resumed> {
     const { moves, driver } = this.#parts
     const { value: rotation } = driven.stored
+    // No other can be drawn: it waits for whoever has it.
+    if (rotation.brought === true) return moves.stall(driven, 'text_lost')
     if (rotation.switchedAt !== undefined) {
       // It is current and nobody has it: another value takes its place, and is published.
       const fresh = await moves.regenerate(driven, false)

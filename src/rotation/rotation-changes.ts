@@ -18,6 +18,18 @@ export function pendingOf(
   return version
 }
 
+/** Why a rotation's version can't become, or isn't, the current one any more; `undefined` while it can, or is. */
+export function lossOf(
+  token: Stored<TokenRecord> | undefined,
+  rotation: RotationRecord,
+  now: number,
+): 'token_revoked' | 'pending_ended' | 'superseded' | undefined {
+  const version = token?.value.versions.find((v) => v.n === rotation.version)
+  if (version === undefined || token?.value.revoked !== undefined) return 'token_revoked'
+  if (rotation.switchedAt !== undefined) return version.state === 'current' ? undefined : 'superseded'
+  return pendingOf(token, rotation, now) === undefined ? 'pending_ended' : undefined
+}
+
 /** Who asked for a rotation, and why. */
 export function byOf({ actor, reason }: RotationRecord): Attribution {
   return { actor, reason }

@@ -1,8 +1,10 @@
+import type { Stored } from '../kernel/kind.ts'
 import type { Foundation } from '../stores/foundation.ts'
-import { tokenKind } from '../tokens/record.ts'
+import { type TokenRecord, tokenKind } from '../tokens/record.ts'
 import { viewOf } from '../tokens/view.ts'
 import type { RotationEvents } from './events.ts'
 import { callHook, type HookOutcome, type RotationHooks } from './hooks.ts'
+import { lossOf } from './rotation-changes.ts'
 import type { Driven, RotationMoves } from './rotation-moves.ts'
 import type { CheckedSettings } from './settings.ts'
 import { judge } from './verdict.ts'
@@ -36,7 +38,12 @@ export class RotationDriver {
   async drive(from: Driven, hooks: RotationHooks, outer: AbortSignal, patient: boolean): Promise<Driven> {
     let driven = from
     while (driven.stored.value.status === 'running' && driven.lost !== true) {
-      const outcome = await this.#attempt(driven, hooks, outer)
+      const { store, clock } = this.#base
+      const token = await store.get(tokenKind, driven.stored.value.token)
+      // A value that was ended meanwhile must not be handed out over the one that took its place.
+      const loss = lossOf(token, driven.stored.value, clock.now())
+      if (token === undefined || loss !== undefined) return this.#moves.giveUp(driven, loss ?? 'token_revoked')
+      const outcome = await this.#attempt(driven, token, hooks, outer)
       if (outcome === undefined) return this.#moves.letGo(driven)
       const verdict = judge(driven.stored.value, outcome, this.#settings)
       if (verdict.next === 'advance') driven = await this.#moves.advance(driven)
@@ -52,13 +59,16 @@ export class RotationDriver {
   }
 
   /** Calls the hook of the step; `undefined` when the wait was ended from outside. */
-  async #attempt({ stored, text }: Driven, hooks: RotationHooks, outer: AbortSignal): Promise<HookOutcome | undefined> {
+  async #attempt(
+    { stored, text }: Driven,
+    token: Stored<TokenRecord>,
+    hooks: RotationHooks,
+    outer: AbortSignal,
+  ): Promise<HookOutcome | undefined> {
     const { value: rotation } = stored
-    const { store, clock, events } = this.#base
+    const { clock, events } = this.#base
     const hook = hooks[rotation.step]
     if (hook === undefined) return { answer: 'unknown', code: 'hook_missing' }
-    const token = await store.get(tokenKind, rotation.token)
-    if (token === undefined) return { answer: 'unknown', code: 'token_removed' }
     const { rule, slot, batch } = rotation
     const unattended = rule !== undefined || batch !== undefined
     const context = {

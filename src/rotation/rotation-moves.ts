@@ -4,10 +4,10 @@ import type { Stored } from '../kernel/kind.ts'
 import { type Attribution, type Change, type Row, retryStale } from '../stores/commit.ts'
 import type { Foundation } from '../stores/foundation.ts'
 import { type TokenRecord, type TokenVersion, tokenKind } from '../tokens/record.ts'
-import { abandon, begin, endOf, promote, supersede } from '../tokens/versions.ts'
+import { abandon, begin, currentOf, endOf, promote, supersede } from '../tokens/versions.ts'
 import type { RotationEvents } from './events.ts'
 import type { NewValues } from './new-values.ts'
-import { byOf, numbers, pendingOf, rotatedChange, rotatedPayload } from './rotation-changes.ts'
+import { byOf, lossOf, numbers, pendingOf, rotatedChange, rotatedPayload } from './rotation-changes.ts'
 import { type RotationRecord, rotationKind } from './rotation-record.ts'
 import type { CheckedSettings } from './settings.ts'
 import { stepAfter, switchesBefore } from './verdict.ts'
@@ -85,8 +85,10 @@ export class RotationMoves {
         return this.giveUp(driven, 'pending_ended')
       }
       const { value: record, id, revision } = token
+      // Not always the one at its beginning: that may have been rolled back since.
+      const previous = currentOf(record.versions).n
       const versions = promote(record.versions, record.lifetime, now, rotation.grace)
-      const before = versions.find((version) => version.n === rotation.previous)
+      const before = versions.find((version) => version.n === previous)
       const graceUntil = before?.state === 'previous' ? before.graceUntil : undefined
       const finishing = rotation.steps.includes('finish')
       const { dueAt: _, failure: __, ...rest } = rotation
@@ -94,6 +96,7 @@ export class RotationMoves {
         ...rest,
         step: 'finish',
         fence: rotation.fence + 1,
+        previous,
         switchedAt: now,
         ...(graceUntil !== undefined && { graceUntil }),
         ...(finishing
@@ -117,7 +120,9 @@ export class RotationMoves {
   async regenerate(driven: Driven, counts: boolean): Promise<Driven> {
     return this.#onToken(driven, async ({ stored, token, now }) => {
       const { value: rotation } = stored
-      if (token === undefined || token.value.revoked !== undefined) return this.giveUp(driven, 'token_revoked')
+      // Another rotation may have ended its version: what took that one's place isn't this rotation's to end.
+      const loss = lossOf(token, rotation, now)
+      if (token === undefined || loss !== undefined) return this.giveUp(driven, loss ?? 'token_revoked')
       const { value: record, id, revision } = token
       const text = this.#values.draw(record)
       const n = (record.versions.at(-1)?.n ?? 0) + 1
@@ -207,13 +212,13 @@ export class RotationMoves {
   }
 
   /** Ends a rotation whose version can't become current any more: it was revoked, has run out, or was ended by another. */
-  async giveUp(driven: Driven, code: string): Promise<Driven> {
+  async giveUp(driven: Driven, code: string, by: Attribution = byOf(driven.stored.value)): Promise<Driven> {
     const { clock } = this.#base
     const { dueAt: _, ...rest } = driven.stored.value
     const at = clock.now()
     const failure = { step: rest.step, code, at }
     const value: RotationRecord = { ...rest, status: 'abandoned', endedAt: at, failure }
-    const payload = { ...eventOf({ id: rest.token, service: rest.service }, byOf(rest), at), ...numbers(value) }
+    const payload = { ...eventOf({ id: rest.token, service: rest.service }, by, at), ...numbers(value) }
     return this.#tell(driven, value, 'rotation.abandoned', payload)
   }
 
@@ -249,7 +254,7 @@ export class RotationMoves {
     const { store, clock } = this.#base
     return retryStale(async () => {
       const stored = await this.reread(driven.stored)
-      if (stored.revision !== driven.stored.revision) return { ...driven, stored, lost: true }
+      if (stored.revision !== driven.stored.revision) return lostTo(stored, driven)
       const token = await store.get(tokenKind, stored.value.token)
       return move({ stored, token, now: clock.now() })
     })
@@ -262,7 +267,7 @@ export class RotationMoves {
     if (await this.#base.commits.put([{ kind: rotationKind, id, value, expected: revision }])) {
       return { ...driven, stored: { id, revision: revision + 1, value } }
     }
-    return { ...driven, stored: await this.reread(driven.stored), lost: true }
+    return lostTo(await this.reread(driven.stored), driven)
   }
 
   async #tell<Name extends 'rotation.stalled' | 'rotation.abandoned'>(
@@ -281,7 +286,12 @@ export class RotationMoves {
       const stored = await this.reread(driven.stored)
       // Another was faster; anything else is for the caller.
       if (stored.revision === revision) throw error
-      return { ...driven, stored, lost: true }
+      return lostTo(stored, driven)
     }
   }
+}
+
+/** What is left of a rotation that another process has: the text no more when that one has drawn another. */
+function lostTo(stored: StoredRotation, { stored: had, text }: Driven): Driven {
+  return { stored, text: stored.value.version === had.value.version ? text : undefined, lost: true }
 }

@@ -45,7 +45,9 @@ export class RotationTurn {
     const { base, moves } = this.#parts
     let resumed = 0
     let adopted = 0
-    await this.#each(async (stored) => {
+    const now = await base.store.time()
+    const { items } = await base.store.list(rotationKind, { index: 'due', to: now + 1, limit: PER_TURN })
+    const errors = await each(items, async (stored) => {
       const { status } = stored.value
       if (status === 'done') adopted += (await this.#adoption.check(stored)) ? 1 : 0
       else {
@@ -56,35 +58,25 @@ export class RotationTurn {
       }
     })
     await this.#forget(base.clock.now())
+    if (errors.length > 0) throw errors[0]
     return { resumed, adopted }
   }
 
-  /** Takes up the rotations that no process is at. */
+  /** Takes up all the rotations that no process is at, however many others are due to be looked at. */
   async resumeDue(): Promise<StoredRotation[]> {
-    const resumed: StoredRotation[] = []
-    await this.#each(async (stored) => {
-      if (stored.value.status === 'running') resumed.push(...(await this.#takeUp(stored)))
-    })
-    return resumed
-  }
-
-  async #each(work: (stored: StoredRotation) => Promise<void>): Promise<void> {
     const { store } = this.#parts.base
     const now = await store.time()
-    const { items } = await store.list(rotationKind, { index: 'due', to: now + 1, limit: PER_TURN })
-    const queue = items.values()
+    const resumed: StoredRotation[] = []
     const errors: unknown[] = []
-    const worker = async (): Promise<void> => {
-      for (const stored of queue) {
-        try {
-          await work(stored)
-        } catch (error) {
-          errors.push(error)
-        }
-      }
+    for (let cursor: string | undefined; ; ) {
+      const page = await store.list(rotationKind, { index: 'status', in: 'running', limit: PER_TURN, cursor })
+      const left = page.items.filter(({ value: { dueAt = 0 } }) => dueAt <= now)
+      errors.push(...(await each(left, async (stored) => void resumed.push(...(await this.#takeUp(stored))))))
+      cursor = page.cursor
+      if (cursor === undefined) break
     }
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker))
     if (errors.length > 0) throw errors[0]
+    return resumed
   }
 
   /** Removes ended rotations, but for those that made a token's current version; and old batches. A page at a time. */
@@ -106,4 +98,24 @@ export class RotationTurn {
     const batches = await store.list(batchKind, { index: 'started', to, limit: PER_TURN })
     await commits.put(batches.items.map(({ id }) => ({ kind: batchKind, id, remove: true })))
   }
+}
+
+/** Does some work for each, a few at a time. Answers what was thrown. */
+async function each(
+  items: readonly StoredRotation[],
+  work: (stored: StoredRotation) => Promise<void>,
+): Promise<readonly unknown[]> {
+  const queue = items.values()
+  const errors: unknown[] = []
+  const worker = async (): Promise<void> => {
+    for (const stored of queue) {
+      try {
+        await work(stored)
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker))
+  return errors
 }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { TokenRevokedError } from '../issuing/errors.ts'
 import { eventOf, type IssuingEvents } from '../issuing/events.ts'
 import { type GenerateInput, Generator, type IssuingSettings } from '../issuing/generator.ts'
@@ -39,7 +40,10 @@ export type RotatorOptions = FoundationSource<IssuingEvents & RotationEvents> &
 
 /** What came of a rotation. Whether it is done is told by `rotation.status`: a stalled one is no exception. */
 export interface Rotated {
-  /** The new token, the one time that it exists (unless it is retrievable). */
+  /**
+   * The new token, the one time that it exists (unless it is retrievable). Missing when another process took the rotation over
+   * meanwhile and drew another value: the one drawn here is none any more.
+   */
   readonly token: string
   readonly record: TokenView
   readonly rotation: RotationView
@@ -306,20 +310,22 @@ export class Rotator {
     if (!replayed) return { replayed, status: (await this.#drive(started)).stored.value.status }
     const { status, dueAt = 0 } = stored.value
     // Another process is at it.
-    if (status === 'running' && dueAt > (await this.#parts.base.store.time())) return { replayed, status }
+    if (status === 'running' && dueAt > (await this.#parts.base.store.time()))
+      return { replayed, status, found: status }
     const resumed = (await this.#takeUp(stored, undefined, true)).at(-1) ?? stored
-    return { replayed, status: resumed.value.status }
+    return { replayed, status: resumed.value.status, found: status }
   }
 
   /** Takes up one rotation, and begins a fresh one where its text is lost. */
   async #takeUp(stored: StoredRotation, text: string | undefined, anew: boolean): Promise<StoredRotation[]> {
     const resumed = await this.#resumption.resume(stored, text, anew, this.#closing.signal)
     if (resumed.lostText !== true) return [resumed.stored]
-    const { id, token, rule, slot, batch, grace, actor } = resumed.stored.value
-    // The same for every instance that comes to this, so that only one begins it.
+    const { id, token, rule, slot, batch, grace, actor, retireWhenQuiet } = resumed.stored.value
+    // The same for every instance that comes to this, so that only one begins it; of an id that is too long, a digest.
     const options: RotateOptions = {
-      rotationId: `again.${id}`.slice(0, 128),
+      rotationId: `again.${id.length <= 100 ? id : hash('sha256', id, 'base64url')}`,
       grace,
+      retireWhenQuiet,
       reason: `takes the place of ${id}`,
       ...(actor !== undefined && { actor }),
       origin: { rule, slot, batch },

@@ -37,13 +37,18 @@ export class RotationUndo {
       throw new RotationStateError(id, `is ${rotation.status}`, 'take a finished one back with rollback')
     }
     const driven: Driven = { stored, text: undefined }
-    if (rotation.switchedAt !== undefined) return moves.giveUp(driven, 'abandoned')
+    if (rotation.switchedAt !== undefined) {
+      const given = await moves.giveUp(driven, 'abandoned', by)
+      return given.lost === true ? this.abandon(id, by) : given
+    }
     // From here on whoever was at it has lost it.
     const claimed = await moves.claim(driven, rotation.attempts)
     if (claimed.lost === true) return this.abandon(id, by)
     const told = rotation.steps.includes('publish')
     const back = told ? await this.#rollbackHook(claimed.stored.value) : 'none'
-    return moves.abandon(claimed, told && back !== 'ok', by)
+    const abandoned = await moves.abandon(claimed, told && back !== 'ok', by)
+    // Somebody has resumed it meanwhile, and may have finished it.
+    return abandoned.lost === true ? this.abandon(id, by) : abandoned
   }
 
   /** Makes the version before current again. */
@@ -103,7 +108,12 @@ export class RotationUndo {
       attempt: 1,
       fence: rotation.fence,
     }
-    const outcome = await callHook(rollback, context, base.clock, settings.hookTimeout, closing)
+    const called = callHook(rollback, context, base.clock, settings.hookTimeout, closing)
+    // What was taken back is so whether or not its consumers are: a rotator that closes doesn't wait for them.
+    const outcome = await called.catch((error: unknown): HookOutcome => {
+      if (!closing.aborted) throw error
+      return { answer: 'unknown', code: 'closed' }
+    })
     if (outcome.error !== undefined) base.events.listenerFailed('rotation.rollback', outcome.error)
     return outcome.answer
   }

@@ -7,6 +7,7 @@ import {
   type TokenView,
   Tokenwright,
 } from '../../src/index.ts'
+import { rotationKind } from '../../src/rotation/rotation-record.ts'
 import { CrashingStore } from '../crashing-store.ts'
 import { turnsOf } from '../event-loop.ts'
 import { DAY, setUp } from '../issuing/fixture.ts'
@@ -230,5 +231,56 @@ describe('bulkRotate', () => {
     expect(report).toMatchObject({ total: 5, rotated: 5, failed: [] })
     const next = await tokens.rotator.bulkRotate({ olderThan: '1d', onRotated })
     expect(next).toMatchObject({ total: 5, rotated: 5 })
+  })
+})
+
+describe('a batch that is carried on', () => {
+  it('counts what was under way or had stalled, once it is done', async () => {
+    let broken = true
+    const publish = () => (broken ? 'unknown' : 'ok')
+    const { tokens } = await population(3, () => ({ retrievable: true }), {
+      rotation: { attempts: 1, hooks: { '*': { publish } } },
+    })
+    const before = await tokens.rotator.bulkRotate({ batchId: 'b' })
+    expect(before).toMatchObject({ total: 3, rotated: 0, failed: [{ code: 'stalled' }, {}, {}] })
+    broken = false
+    expect(await tokens.rotator.bulkRotate({ batchId: 'b' })).toMatchObject({ total: 3, rotated: 3, failed: [] })
+    expect(await tokens.rotator.bulkRotate({ batchId: 'b' })).toMatchObject({ total: 3, rotated: 3, failed: [] })
+  })
+})
+
+describe('an emergency batch whose values reached nobody', () => {
+  it.each([{ oldest: 2 }, { olderThan: '2h' } as const])(
+    'hands them out when it is carried on, and takes no others (%o)',
+    async (some) => {
+      let broken = true
+      const publish = () => (broken ? 'unknown' : 'ok')
+      const { tokens } = await population(4, () => ({ retrievable: true }), {
+        rotation: { attempts: 1, hooks: { '*': { publish } } },
+      })
+      const options = { ...some, batchId: 'b', grace: 0 }
+      const before = await tokens.rotator.bulkRotate(options)
+      broken = false
+      const after = await tokens.rotator.bulkRotate(options)
+      expect(after).toMatchObject({ rotated: before.total, failed: [] })
+      expect(await tokens.rotator.pending()).toEqual([])
+      const { tokens: all } = await tokens.list().then((page) => ({ tokens: page.items }))
+      expect(all.filter(({ versions }) => versions.length > 1)).toHaveLength(before.total)
+    },
+  )
+})
+
+describe('a batch in a rotator that closes', () => {
+  it('begins no further rotation', async () => {
+    const { tokens, store } = await population(10)
+    let closing: Promise<void> | undefined
+    const onRotated = () => {
+      closing = tokens.rotator.close()
+    }
+    const report = await tokens.rotator.bulkRotate({ onRotated, concurrency: 1 })
+    expect(report).toMatchObject({ total: 10, aborted: true })
+    const begun = await store.list(rotationKind, { index: 'batch', in: report.batchId, limit: 100 })
+    expect(begun.items).toHaveLength(1)
+    await closing
   })
 })
