@@ -1,7 +1,8 @@
 /** A value can't be written into a dotenv file so that every reader gets it back. */
 export const UNWRITABLE = Symbol('unwritable')
 
-const BARE = /^[A-Za-z0-9_\-./+=:@%~^*,]*$/
+/** What stands for itself, in shells too: they would read `~` as somebody's home. */
+const BARE = /^[A-Za-z0-9_\-./+=:@%^*,]*$/
 
 /** How a value is written: bare, in single quotes, which every reader takes literally, or in double ones. */
 function quoted(value: string): string | typeof UNWRITABLE {
@@ -42,7 +43,7 @@ export function setDotenv(text: string, key: string, value: string): string | ty
   let open: { readonly quote: string; readonly dropped: boolean } | undefined
   const lines = text.split(/\r?\n/)
   if (lines.at(-1) === '') lines.pop()
-  for (const line of lines) {
+  for (const [i, line] of lines.entries()) {
     if (open !== undefined) {
       if (!open.dropped) kept.push(line)
       if (line.includes(open.quote)) open = undefined
@@ -51,7 +52,9 @@ export function setDotenv(text: string, key: string, value: string): string | ty
     const found = line.trimStart().startsWith('#') ? undefined : assignment(line)
     const ours = found?.name === key
     const quote = found === undefined ? undefined : opensQuote(found.value)
-    if (quote !== undefined) open = { quote, dropped: ours }
+    // One that nothing closes is a character of the value: what follows are lines of their own.
+    if (quote !== undefined && lines.some((later, at) => at > i && later.includes(quote)))
+      open = { quote, dropped: ours }
     if (!ours) kept.push(line)
     else if (!set) kept.push(`${line.trimStart().startsWith('export ') ? 'export ' : ''}${key}=${written}`)
     set ||= ours

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { writeFileAtomic } from '../kernel/atomic-file.ts'
 import { InvalidInputError } from '../kernel/errors.ts'
@@ -47,6 +47,8 @@ export function publishToFile(options: PublishToFileOptions): (context: ValueCon
   return (context) => {
     const file = resolve(typeof path === 'function' ? path(context) : path)
     const write = async (): Promise<HookAnswer> => {
+      // It may have waited for others: an attempt that was given up meanwhile must not write over what came after it.
+      context.signal.throwIfAborted()
       const text = key === undefined ? context.token : setDotenv(await readText(file), key, context.token)
       // Another value will do.
       if (text === UNWRITABLE) return 'rejected'
@@ -63,13 +65,30 @@ export function publishToFile(options: PublishToFileOptions): (context: ValueCon
   }
 }
 
+/** The text of a dotenv file; empty when it isn't there yet. What can't be given back as it was is refused. */
 async function readText(file: string): Promise<string> {
+  let handle: FileHandle
   try {
-    const text = await readFile(file, 'utf8')
-    if (text.length <= MAX_FILE) return text
+    handle = await open(file)
   } catch (error) {
     if ((error as { readonly code?: unknown }).code === 'ENOENT') return ''
     throw error
   }
-  throw new InvalidInputError('path', 'leads to a file of over 1 MB', 'name a dotenv file')
+  try {
+    if ((await handle.stat()).size > MAX_FILE) {
+      throw new InvalidInputError('path', 'leads to a file of over 1 MB', 'name a dotenv file')
+    }
+    const bytes = await handle.readFile()
+    try {
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    } catch {
+      throw new InvalidInputError(
+        'path',
+        "leads to a file that isn't UTF-8",
+        'convert it, so that its other lines are kept',
+      )
+    }
+  } finally {
+    await handle.close()
+  }
 }

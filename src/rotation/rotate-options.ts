@@ -48,7 +48,10 @@ const FIELDS: readonly string[] = [
  */
 export function checkRotate(options: RotateOptions, newId: () => string): StartRequest {
   checkFields('options', options, FIELDS)
-  const { grace, token, force = false, hooks, origin, rotationId } = options
+  const { grace, token, force = false, hooks, origin, rotationId, signal } = options
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new InvalidInputError('signal', 'is not an AbortSignal', 'give that of an AbortController')
+  }
   return {
     id: rotationId === undefined ? newId() : checkRotationId('rotationId', rotationId),
     by: checkAttribution(options),

@@ -50,7 +50,8 @@ export class WebhookError extends TokenwrightError<'ERR_WEBHOOK'> {
  */
 export function publishToWebhook(options: PublishToWebhookOptions): (context: ValueContext) => Promise<HookAnswer> {
   checkFields('options', options, ['url', 'secret', 'headers', 'allowInsecure', 'fetch', 'clock'])
-  const { secret, headers, clock = systemClock() } = options
+  const { secret, clock = systemClock() } = options
+  const headers = parseHeaders(options.headers)
   const url = parseUrl(options.url, options.allowInsecure === true)
   const send = options.fetch ?? ((target, init) => globalThis.fetch(target, init))
   // A key that can't be used is told now, and not at the first rotation.
@@ -68,12 +69,25 @@ export function publishToWebhook(options: PublishToWebhookOptions): (context: Va
   }
 }
 
+/** In lower case, so that none stands beside one of ours. What `fetch` would refuse is refused here: its message holds the value. */
+function parseHeaders(headers: PublishToWebhookOptions['headers']): { readonly [name: string]: string } {
+  try {
+    return Object.fromEntries(new Headers(headers))
+  } catch {
+    throw new InvalidInputError('headers', 'hold what no header can', 'give names and values without line breaks')
+  }
+}
+
 function parseUrl(input: string | URL, allowInsecure: boolean): URL {
   let url: URL
   try {
     url = new URL(input)
   } catch {
     throw new InvalidInputError('url', 'is not a URL', "write 'https://consumer.example/tokens'")
+  }
+  // `fetch` refuses them at the first rotation, with a message that holds them.
+  if (url.username !== '' || url.password !== '') {
+    throw new InvalidInputError('url', 'holds a name or a password', 'send them in a header')
   }
   const local = url.hostname === 'localhost' || url.hostname === '127.0.0.1' || url.hostname === '[::1]'
   if (url.protocol === 'https:' || (url.protocol === 'http:' && (local || allowInsecure))) return url

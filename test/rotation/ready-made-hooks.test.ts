@@ -27,6 +27,11 @@ describe('setDotenv', () => {
     ['A="line\nmore\nend"\nB=1\n', 'A=2\nB=1\n', '2'],
     ['A=1\n', "A='a#$b'\n", 'a#$b'],
     ['A=1\n', 'A="it\'s"\n', "it's"],
+    // A shell would read it as a home folder.
+    ['A=1\n', "A='~root/x'\n", '~root/x'],
+    // A quote that nothing closes is a part of the value.
+    ["A='tis\nB=1\n", 'A=2\nB=1\n', '2'],
+    ["B='tis\nA=1\nC=1\n", "B='tis\nA=2\nC=1\n", '2'],
   ])('%j becomes %j', (text, expected, value) => {
     expect(setDotenv(text, 'A', value)).toBe(expected)
   })
@@ -83,6 +88,33 @@ describe('publishToFile', () => {
     await tokens.generate({ service: 'A' })
     const { rotation } = await tokens.rotate('A')
     expect(rotation).toMatchObject({ status: 'stalled', failure: { code: 'ERR_ATOMIC_WRITE' } })
+  })
+
+  it('leaves a file as it is whose other lines it couldn’t give back, or that is too long', async () => {
+    const path = join(folder, 'foreign.env')
+    const { tokens } = setUp({
+      rotation: { attempts: 1, hooks: { A: { publish: publishToFile({ path, key: 'A' }) } } },
+    })
+    await tokens.generate({ service: 'A' })
+    for (const foreign of [Buffer.from('B=caf\xe9\nA=1\n', 'latin1'), Buffer.alloc(1024 * 1024 + 1, 'x')]) {
+      await writeFile(path, foreign)
+      const { rotation } = await tokens.rotate('A', { grace: 0 })
+      expect(rotation).toMatchObject({ status: 'stalled', failure: { code: 'ERR_INVALID_INPUT' } })
+      expect((await readFile(path)).equals(foreign)).toBe(true)
+    }
+  })
+
+  it('an attempt that was given up while it waited writes nothing', async () => {
+    const path = join(folder, 'late')
+    const publish = publishToFile({ path })
+    const context = { service: 'A', version: 2, rotationId: 'r', attempt: 1, fence: 1, record: {} as never }
+    const given = new AbortController()
+    const first = publish({ ...context, token: 'first', signal: new AbortController().signal })
+    const late = publish({ ...context, token: 'late', signal: given.signal })
+    given.abort(new Error('too late'))
+    await expect(late).rejects.toThrow('too late')
+    await first
+    expect(await readFile(path, 'utf8')).toBe('first')
   })
 
   it('takes the path by service, and refuses options that can’t be used', async () => {
@@ -167,6 +199,34 @@ describe('publishToWebhook', () => {
     expect(error).toBeInstanceOf(WebhookError)
     expect(error).toMatchObject({ status: 500, code: 'ERR_WEBHOOK' })
     expect(String(error)).not.toContain('tok_canary')
+  })
+
+  it('refuses what fetch would tell in the message of its error, and lets no header stand beside its own', async () => {
+    const url = 'https://consumer.example/tokens'
+    const refused = (options: object) => {
+      try {
+        publishToWebhook({ url, secret, ...options })
+      } catch (error) {
+        return error
+      }
+      return undefined
+    }
+    for (const options of [
+      { url: 'https://name:hunter2@consumer.example/' },
+      { headers: { authorization: 'hunter2\nx' } },
+    ]) {
+      expect(refused(options)).toBeInstanceOf(InvalidInputError)
+      expect(String(refused(options))).not.toContain('hunter2')
+    }
+    let sent = new Headers()
+    const fetch = async (_: unknown, init?: RequestInit) => {
+      sent = new Headers(init?.headers)
+      return new Response()
+    }
+    const publish = publishToWebhook({ url, secret, headers: { 'Webhook-Id': 'mine', 'Content-Type': 'x' }, fetch })
+    const context = { service: 'A', version: 2, rotationId: 'r', attempt: 1, fence: 1, record: {} as never }
+    await publish({ ...context, token: 't', signal: new AbortController().signal })
+    expect([sent.get('webhook-id'), sent.get('content-type')]).toEqual(['r-2', 'application/json'])
   })
 
   it('refuses to send a value in the clear, and keys that can’t be used', () => {

@@ -158,6 +158,13 @@ describe('rotate', () => {
     for (const text of done) expect((await tokens.verify(text)).ok).toBe(true)
   })
 
+  it('refuses a signal that is none before anything is done', async () => {
+    const { tokens } = setUp({ rotation: { hooks: { A: { publish: () => 'ok' } } } })
+    await tokens.generate({ service: 'A' })
+    await expect(tokens.rotate('A', { signal: {} as never })).rejects.toThrow(InvalidInputError)
+    expect(await tokens.rotator.pending()).toEqual([])
+  })
+
   it('refuses unknown options', async () => {
     const { tokens } = setUp()
     await tokens.generate({ service: 'A' })
